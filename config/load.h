@@ -1,0 +1,76 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From a file to an image under construction: inih reads lines through our own
+ * reader, the table of schema.c turns them into fields, check.c resolves names
+ * and applies rules that concern several keys.
+ */
+#ifndef CONFIG_LOAD_H
+#define CONFIG_LOAD_H
+
+#include "config/config.h"
+
+/*
+ * An image under construction: grows, so pointers into it die with the next
+ * call; hold offsets. Owned by the caller, released by builder_free().
+ */
+struct builder {
+	uint8_t *data; /* struct config first */
+	size_t len;
+	size_t cap;
+};
+
+/* All errors and warnings of one run, one message a line, in file order. */
+struct problems {
+	char *errors; /* heap, NUL-terminated; NULL: none */
+	char *warnings;
+	uint32_t n_errors;
+	uint32_t n_warnings;
+};
+
+__attribute__((format(printf, 2, 3))) void problems_error(
+    struct problems *problems, const char *format, ...);
+__attribute__((format(printf, 2, 3))) void problems_warn(
+    struct problems *problems, const char *format, ...);
+void problems_free(struct problems *problems);
+
+/*
+ * Reads and checks the file; messages begin "PATH:LINE: ". Returns a builder
+ * with every default filled in and every name resolved, or NULL with at least
+ * one error. Certificates are not looked at: that is tls/certificate.h.
+ */
+struct builder *config_load(const char *path, struct problems *problems);
+
+/* The same from memory; path is used in messages only. */
+struct builder *config_load_text(
+    const char *path, struct span text, struct problems *problems);
+
+static inline struct config *
+builder_config(struct builder *builder)
+{
+	return (struct config *)(void *)builder->data;
+}
+
+/*
+ * Appends len octets (data NULL: zeros) at an offset that is a multiple of
+ * align (a power of two up to 16) and returns the offset. Out of memory is
+ * fatal, as at every start. The image is limited to 1 GB.
+ */
+uint32_t builder_append(
+    struct builder *builder, const void *data, size_t len, size_t align);
+
+/* Appends the octets and a NUL. An empty span gives {0, 0}. */
+struct text builder_text(struct builder *builder, struct span bytes);
+
+void builder_free(struct builder *builder);
+
+/* Writes the effective configuration as a file that loads to the same (-T). */
+void config_print(const struct config *config, void *file);
+
+/*
+ * The names of the RESTART keys whose values differ, "[gateway] workers" one
+ * a line, into out; false: none differ.
+ */
+bool config_restart_differs(const struct config *running,
+    const struct config *wanted, struct outbuf *out);
+
+#endif

@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: ISC */
+/* What every role but the master does first: be nobody, ignore signals, find
+ * its channel. */
+#ifndef IPC_ROLE_H
+#define IPC_ROLE_H
+
+/* The descriptor at which a role finds its channel to the master. */
+#define ROLE_CHANNEL_FD 3
+
+/*
+ * Makes the process undumpable (not under sanitizers, which need ptrace), sets
+ * no_new_privs, ignores HUP TERM INT USR1 USR2 PIPE, closes every descriptor
+ * above ROLE_CHANNEL_FD. Exits with a message when fd 3 is no channel: a role
+ * is started by the master only. `name` is for messages.
+ */
+void role_init(const char *name);
+
+/* Prints "name: text" to stderr and exits with status 1. */
+_Noreturn void role_fatal(const char *text);
+
+#endif

@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The slot area: what one worker publishes. Written by that worker only (the
+ * master clears gauges and records after waitpid), read by the observer.
+ * Counters survive the process that wrote them.
+ */
+#ifndef IPC_SLOT_H
+#define IPC_SLOT_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "proxy/base/addr.h"
+
+/* name, help */
+#define SLOT_COUNTERS(X)                                                       \
+	X(accepted, "connections accepted")                                    \
+	X(accept_errors, "accept(2) calls that failed")                        \
+	X(refused_full, "connections refused at max_connections")              \
+	X(refused_denied, "connections refused by allow or deny")              \
+	X(refused_memory, "connections refused for want of memory")            \
+	X(shed, "connections before login closed to make room")                \
+	X(handshakes_full, "full TLS handshakes finished")                     \
+	X(handshakes_resumed, "resumed TLS handshakes finished")               \
+	X(handshakes_tls12, "TLS 1.2 handshakes finished")                     \
+	X(handshakes_tls13, "TLS 1.3 handshakes finished")                     \
+	X(logins_ok, "logins that a backend accepted")                         \
+	X(logins_failed, "logins that a backend refused as wrong")             \
+	X(logins_refused, "logins that a backend refused for other reasons")   \
+	X(logins_unavailable, "logins answered UNAVAILABLE by the gateway")    \
+	X(backend_connects, "connections made to backends")                    \
+	X(backend_failures, "backend connections that failed before login")    \
+	X(key_requests, "signatures asked of the keeper")                      \
+	X(key_failures, "signatures refused by the keeper")                    \
+	X(bytes_from_clients, "plaintext octets from clients after login")     \
+	X(bytes_from_backends, "plaintext octets from backends after login")   \
+	X(sessions_ended, "sessions that ended")                               \
+	X(events_dropped, "events that the observer did not take")             \
+	X(loop_turns, "event loop wake-ups")
+
+#define SLOT_GAUGES(X)                                                         \
+	X(connections, "client connections now")                               \
+	X(preauth, "client connections not logged in now")                     \
+	X(handshaking, "TLS handshakes now")                                   \
+	X(relaying, "sessions logged in now")                                  \
+	X(descriptors, "descriptors in use now")
+
+enum slot_failure_counts { SLOT_TLS_FAILURES = 32, SLOT_END_REASONS = 64 };
+
+#define SLOT_USER_MAX 96
+#define SLOT_TEXT_MAX 32
+
+/* What a session is, for `sessions`, `kick` and the end line after a crash.
+ * At most 384 octets. */
+struct slot_record {
+	_Atomic uint32_t seq; /* odd while written */
+	uint8_t in_use;
+	uint8_t state; /* enum session_state */
+	uint8_t resumed;
+	uint8_t zero;
+	uint64_t id;
+	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	_Atomic uint64_t bytes_in;  /* plaintext from the client, after login */
+	_Atomic uint64_t bytes_out; /* plaintext to the client, after login */
+	_Atomic uint64_t active_ms; /* CLOCK_MONOTONIC of the last octet */
+	struct addr client;
+	uint32_t backend; /* index; CONFIG_NONE */
+	uint32_t backend_generation;
+	uint32_t listen;
+	char tls_version[8];
+	char cipher[SLOT_TEXT_MAX + 16];
+	char group[SLOT_TEXT_MAX / 2];
+	char sni[SLOT_TEXT_MAX * 2];
+	char user[SLOT_USER_MAX];
+};
+
+struct slot_area {
+	uint32_t layout;
+	uint32_t n_records;
+	_Atomic uint64_t heartbeat; /* incremented by every timer tick */
+#define X(name, help) _Atomic uint64_t name;
+	SLOT_COUNTERS(X)
+#undef X
+	_Atomic uint64_t tls_failures[SLOT_TLS_FAILURES];
+	_Atomic uint64_t end_reasons[SLOT_END_REASONS];
+#define X(name, help) _Atomic uint64_t name;
+	SLOT_GAUGES(X)
+#undef X
+	struct slot_record records[];
+};
+
+static inline size_t
+slot_area_size(uint32_t n_records)
+{
+	return sizeof(struct slot_area) +
+	    (size_t)n_records * sizeof(struct slot_record);
+}
+
+/* The writer is one thread of one process: a plain add, readable anywhere. */
+static inline void
+slot_add(_Atomic uint64_t *counter, uint64_t n)
+{
+	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
+	atomic_store_explicit(counter, value + n, memory_order_relaxed);
+}
+
+/* Brackets around the plain fields of a record. */
+void slot_record_begin(struct slot_record *record);
+void slot_record_end(struct slot_record *record);
+
+/* A consistent copy; false: not in use, or being written for 8 tries. */
+bool slot_record_read(
+    const struct slot_record *record, struct slot_record *out_record);
+
+/* After the worker died: gauges to zero, records not in use. */
+void slot_area_clear(struct slot_area *area);
+
+#endif

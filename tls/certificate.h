@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The master's part: read chains and keys, judge them, put the public part
+ * into the image and the keys into an image of their own.
+ */
+#ifndef TLS_CERTIFICATE_H
+#define TLS_CERTIFICATE_H
+
+#include "config/load.h"
+
+/* Keys for the keeper, in the form of tls/key.h. Wiped by key_image_free(). */
+struct key_image {
+	uint8_t *data;
+	size_t len;
+};
+void key_image_free(struct key_image *keys);
+
+/*
+ * Loads every certificate of the configuration into the builder, fills in
+ * `certificates` and `sni` of every listener, and collects the keys. A fault is
+ * that certificate's alone: it is an error in `problems` ("PATH:LINE:
+ * [certificate NAME]: why", path of the configuration) and the previous one of
+ * the same section name is copied from `running` and `running_keys` (both may
+ * be NULL), else it is not usable. Returns false when a listener has no usable
+ * certificate left, with an error.
+ */
+bool certificates_load(struct builder *builder, const char *path,
+    const struct config *running, const struct key_image *running_keys,
+    struct problems *problems, struct key_image *out_keys);
+
+#endif
