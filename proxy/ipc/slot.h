@@ -47,6 +47,27 @@
 	X(relaying, "sessions logged in now")                                  \
 	X(descriptors, "descriptors in use now")
 
+/* state, name; what the states mean is the session's affair */
+#define SESSION_STATES(X)                                                      \
+	X(ACCEPT, "accept")                                                    \
+	X(PROXY, "proxy")                                                      \
+	X(HANDSHAKE, "handshake")                                              \
+	X(PREAUTH, "preauth")                                                  \
+	X(LOGIN, "login")                                                      \
+	X(RELAY, "relay")                                                      \
+	X(LINGER, "linger")                                                    \
+	X(DONE, "done")
+
+enum session_state {
+#define X(state, name) SESSION_##state,
+	SESSION_STATES(X)
+#undef X
+	SESSION_STATE_MAX
+};
+
+/* "unknown" for a value that is none. */
+const char *session_state_name(uint8_t state);
+
 enum slot_failure_counts { SLOT_TLS_FAILURES = 32, SLOT_END_REASONS = 64 };
 
 #define SLOT_USER_MAX 96
@@ -110,11 +131,14 @@ slot_add(_Atomic uint64_t *counter, uint64_t n)
 void slot_record_begin(struct slot_record *record);
 void slot_record_end(struct slot_record *record);
 
-/* A consistent copy; false: not in use, or being written for 8 tries. */
+/* A consistent copy with terminated texts; false: not in use, or being written
+ * for 8 tries. */
 bool slot_record_read(
     const struct slot_record *record, struct slot_record *out_record);
 
-/* After the worker died: gauges to zero, records not in use. */
-void slot_area_clear(struct slot_area *area);
+/* After the worker died, by the master, before a successor starts: gauges to
+ * zero, records not in use, and the head as it was made. The number of records
+ * is the master's own: what the worker left in the area is not trusted. */
+void slot_area_clear(struct slot_area *area, uint32_t n_records);
 
 #endif

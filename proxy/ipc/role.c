@@ -1,0 +1,87 @@
+/* SPDX-License-Identifier: ISC */
+/* See role.h. Runs before a role has taken any descriptor or input. */
+#include "proxy/ipc/role.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define ROLE_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROLE_SANITIZED 1
+#endif
+#ifndef ROLE_SANITIZED
+#define ROLE_SANITIZED 0
+#endif
+
+static _Noreturn void
+fail(const char *name, const char *text)
+{
+	fprintf(stderr, "%s: %s\n", name, text);
+	exit(1);
+}
+
+static int
+socket_option(int fd, int option)
+{
+	int value = -1;
+	socklen_t len = sizeof(value);
+	if (getsockopt(fd, SOL_SOCKET, option, &value, &len) != 0)
+		return -1;
+	return value;
+}
+
+static void
+find_channel(const char *name)
+{
+	if (socket_option(ROLE_CHANNEL_FD, SO_DOMAIN) != AF_UNIX ||
+	    socket_option(ROLE_CHANNEL_FD, SO_TYPE) != SOCK_SEQPACKET)
+		fail(name, "this program is started by sallyport only");
+	if (fcntl(ROLE_CHANNEL_FD, F_SETFD, FD_CLOEXEC) != 0)
+		fail(name, "cannot prepare the channel");
+}
+
+static void
+ignore_signals(void)
+{
+	static const int ignored[] = {
+	    SIGHUP, SIGTERM, SIGINT, SIGUSR1, SIGUSR2, SIGPIPE};
+	for (size_t i = 0; i < sizeof(ignored) / sizeof(ignored[0]); i++)
+		signal(ignored[i], SIG_IGN);
+	/* The master's mask is inherited; with it nobody could stop us. */
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+}
+
+void
+role_init(const char *name)
+{
+	/* exec made us dumpable again: until this line a process of the same
+	 * uid could read our memory, which holds nothing yet. */
+	if (!ROLE_SANITIZED && prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) != 0)
+		fail(name, "cannot become undumpable");
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
+		fail(name, "cannot give up new privileges");
+	ignore_signals();
+	find_channel(name);
+	if (close_range(ROLE_CHANNEL_FD + 1, ~0U, 0) != 0)
+		fail(name, "cannot close inherited descriptors");
+	prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+_Noreturn void
+role_fatal(const char *text)
+{
+	fail(program_invocation_short_name, text);
+}
