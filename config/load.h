@@ -7,6 +7,8 @@
 #ifndef CONFIG_LOAD_H
 #define CONFIG_LOAD_H
 
+#include <stdio.h>
+
 #include "config/config.h"
 
 /*
@@ -19,7 +21,12 @@ struct builder {
 	size_t cap;
 };
 
-/* All errors and warnings of one run, one message a line, in file order. */
+/*
+ * All errors and warnings of one run, one message a line: what single lines
+ * say in file order, then what concerns several. Zeroed is empty. The counts
+ * go on when the text has reached PROBLEMS_TEXT_MAX.
+ */
+#define PROBLEMS_TEXT_MAX (1u << 20)
 struct problems {
 	char *errors; /* heap, NUL-terminated; NULL: none */
 	char *warnings;
@@ -50,6 +57,9 @@ builder_config(struct builder *builder)
 	return (struct config *)(void *)builder->data;
 }
 
+/* An image with nothing in it but a zeroed struct config. */
+struct builder *builder_new(void);
+
 /*
  * Appends len octets (data NULL: zeros) at an offset that is a multiple of
  * align (a power of two up to 16) and returns the offset. Out of memory is
@@ -58,13 +68,17 @@ builder_config(struct builder *builder)
 uint32_t builder_append(
     struct builder *builder, const void *data, size_t len, size_t align);
 
+/* The same for the n elements of an array of size octets each. */
+struct items builder_items(struct builder *builder, const void *data, size_t n,
+    size_t size, size_t align);
+
 /* Appends the octets and a NUL. An empty span gives {0, 0}. */
 struct text builder_text(struct builder *builder, struct span bytes);
 
 void builder_free(struct builder *builder);
 
 /* Writes the effective configuration as a file that loads to the same (-T). */
-void config_print(const struct config *config, void *file);
+void config_print(const struct config *config, FILE *file);
 
 /*
  * The names of the RESTART keys whose values differ, "[gateway] workers" one
