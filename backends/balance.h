@@ -63,8 +63,10 @@ struct balance_request {
 
 /*
  * Up members before unchecked ones; never down, misconfigured, draining, full
- * or tried. least: fewest sessions per weight, ties at random. round_robin:
- * smooth weighted.
+ * or tried. The lowest tier serves; the next one too while fewer than
+ * min_available of the tier before are up and not tried (a full one is up: the
+ * next tier is a reserve against failures). least: fewest sessions per weight,
+ * ties at random. round_robin: smooth weighted.
  */
 enum balance_result balance_choose(struct pool_view *view,
     const struct balance_request *request, struct backend_ref *out_ref);

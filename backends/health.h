@@ -15,8 +15,8 @@ enum health_outcome { HEALTH_GOOD, HEALTH_BAD, HEALTH_MISCONFIGURED };
 
 /*
  * Returns true when the state changed. From UNCHECKED the first outcome
- * decides; from UP `fall` bad ones in a row make DOWN; from DOWN or
- * MISCONFIGURED `rise` good ones make UP. MISCONFIGURED at once.
+ * decides; from UP or MISCONFIGURED `fall` bad ones in a row make DOWN; from
+ * DOWN or MISCONFIGURED `rise` good ones make UP. MISCONFIGURED at once.
  */
 bool health_note(struct health *health, enum health_outcome outcome,
     uint32_t rise, uint32_t fall);

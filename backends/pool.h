@@ -92,11 +92,23 @@ void load_area_init(struct load_area *area, uint32_t n_entries);
 void backends_area_write(
     struct backends_area *area, uint32_t index, const struct backend *backend);
 
-/* A consistent copy; false: unused, or being written for 8 tries. */
+/*
+ * A consistent copy; false: unused, or being written for 8 tries. Text is
+ * NUL-terminated and n_sources is in range whatever the writer did: readers
+ * stand on the other side of a border.
+ */
 bool backends_area_read(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
 
-/* Sum over the load areas of all slots; loads[i] may be NULL. */
+/*
+ * For the writer: the entry as it stands, unused ones included. False: its
+ * predecessor died while it wrote, and only the generation means something.
+ */
+bool backends_area_peek(const struct backends_area *area, uint32_t index,
+    struct backend *out_backend);
+
+/* Sum over the load areas of all slots, at most UINT32_MAX; loads[i] may be
+ * NULL. */
 uint32_t backend_active(
     struct load_area *const *loads, uint32_t n_loads, uint32_t index);
 

@@ -1,0 +1,163 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The backends area and the load areas. Invariant of an entry: `seq` is odd
+ * exactly while its words change. The monitor writes; workers and the observer
+ * read, from other processes.
+ *
+ * Why no fence: every word of an entry is an atomic of its own. A writer's
+ * stores are releases, so whoever sees one of them sees the odd `seq` before
+ * it; a reader's loads are acquires, so its second look at `seq` cannot come
+ * before them. On x86 both are plain moves, and ThreadSanitizer (which knows
+ * no fences) can follow.
+ */
+#include "backends/pool.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+
+#define READ_TRIES 8
+#define WORDS	   (sizeof(struct backend) / sizeof(uint64_t))
+
+/* Any object may be looked at through it. */
+typedef uint64_t __attribute__((may_alias)) word;
+
+_Static_assert(sizeof(struct backend) % sizeof(word) == 0, "copied by words");
+_Static_assert(_Alignof(struct backend) == _Alignof(word), "copied by words");
+
+size_t
+backends_area_size(uint32_t n_entries)
+{
+	return sizeof(struct backends_area) +
+	       (size_t)n_entries * sizeof(struct backend_entry);
+}
+
+size_t
+load_area_size(uint32_t n_entries)
+{
+	return sizeof(struct load_area) +
+	       (size_t)n_entries * sizeof(_Atomic uint32_t);
+}
+
+void
+backends_area_init(struct backends_area *area, uint32_t n_entries)
+{
+	area->layout = sizeof(struct backend_entry);
+	area->n_entries = n_entries;
+}
+
+void
+load_area_init(struct load_area *area, uint32_t n_entries)
+{
+	area->n_entries = n_entries;
+}
+
+void
+backends_area_write(
+    struct backends_area *area, uint32_t index, const struct backend *backend)
+{
+	ENSURE(index < area->n_entries);
+	struct backend_entry *entry = &area->entries[index];
+	word *to = (word *)(void *)&entry->backend;
+	const word *from = (const word *)(const void *)backend;
+
+	/* It is odd already when a predecessor died at this place. */
+	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed);
+	seq |= 1;
+	atomic_store_explicit(&entry->seq, seq, memory_order_relaxed);
+	for (size_t i = 0; i < WORDS; i++)
+		__atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
+	atomic_store_explicit(&entry->seq, seq + 1, memory_order_release);
+	atomic_fetch_add_explicit(&area->change, 1, memory_order_release);
+}
+
+static void
+copy_out(const struct backend_entry *entry, struct backend *out_backend)
+{
+	const word *from = (const word *)(const void *)&entry->backend;
+	word *to = (word *)(void *)out_backend;
+
+	for (size_t i = 0; i < WORDS; i++)
+		to[i] = __atomic_load_n(&from[i], __ATOMIC_ACQUIRE);
+}
+
+static void
+put_in_bounds(struct backend *backend)
+{
+	backend->name[sizeof(backend->name) - 1] = '\0';
+	backend->pool[sizeof(backend->pool) - 1] = '\0';
+	backend->endpoint.path[sizeof(backend->endpoint.path) - 1] = '\0';
+	backend->capabilities[sizeof(backend->capabilities) - 1] = '\0';
+	if (backend->n_sources > BACKEND_SOURCES_MAX)
+		backend->n_sources = BACKEND_SOURCES_MAX;
+}
+
+static bool
+try_copy(const struct backend_entry *entry, struct backend *out_backend)
+{
+	uint32_t before =
+	    atomic_load_explicit(&entry->seq, memory_order_acquire);
+	if (before & 1)
+		return false;
+	copy_out(entry, out_backend);
+	return before ==
+	       atomic_load_explicit(&entry->seq, memory_order_relaxed);
+}
+
+bool
+backends_area_read(const struct backends_area *area, uint32_t index,
+    struct backend *out_backend)
+{
+	if (index >= area->n_entries)
+		return false;
+	for (int i = 0; i < READ_TRIES; i++) {
+		if (!try_copy(&area->entries[index], out_backend))
+			continue;
+		put_in_bounds(out_backend);
+		return out_backend->state != BACKEND_UNUSED;
+	}
+	return false;
+}
+
+bool
+backends_area_peek(const struct backends_area *area, uint32_t index,
+    struct backend *out_backend)
+{
+	ENSURE(index < area->n_entries);
+	const struct backend_entry *entry = &area->entries[index];
+
+	copy_out(entry, out_backend);
+	put_in_bounds(out_backend);
+	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed);
+	return (seq & 1) == 0;
+}
+
+uint32_t
+backend_active(struct load_area *const *loads, uint32_t n_loads, uint32_t index)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < n_loads; i++) {
+		if (loads[i] == NULL || index >= loads[i]->n_entries)
+			continue;
+		uint32_t n = atomic_load_explicit(
+		    &loads[i]->active[index], memory_order_relaxed);
+		if (__builtin_add_overflow(sum, n, &sum))
+			return UINT32_MAX;
+	}
+	return sum;
+}
+
+const char *
+endpoint_text(const struct endpoint *endpoint, char buf[ENDPOINT_TEXT_MAX])
+{
+	char ip[ADDR_TEXT_MAX];
+
+	if (endpoint->path[0] != '\0')
+		snprintf(buf, ENDPOINT_TEXT_MAX, "unix:%.107s", endpoint->path);
+	else
+		snprintf(buf, ENDPOINT_TEXT_MAX, "%s",
+		    addr_text(&endpoint->addr, ip));
+	return buf;
+}
