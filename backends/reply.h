@@ -16,7 +16,7 @@ enum reply_kind {
 	REPLY_PREAUTH,
 	REPLY_BYE,
 	REPLY_CAPABILITY, /* "* CAPABILITY ...": list in `text` */
-	REPLY_UNTAGGED,   /* any other untagged data */
+	REPLY_UNTAGGED,   /* any other untagged data, NO and BAD among it */
 	REPLY_CONTINUE,   /* "+ ...": `text` is what follows */
 	REPLY_TAGGED_OK,  /* tag in `tag` */
 	REPLY_TAGGED_NO,
@@ -35,12 +35,14 @@ struct reply {
 enum reply_status {
 	REPLY_MORE,     /* everything was consumed, no line is complete */
 	REPLY_READY,    /* out_reply is filled */
-	REPLY_TOO_MUCH, /* a line over REPLY_LINE_MAX, or over `max_total` */
+	REPLY_TOO_MUCH, /* a line over REPLY_LINE_MAX, over `max_total`, or no
+			   memory: close */
 };
 
 struct reply_reader {
 	uint8_t *line; /* heap, REPLY_LINE_MAX, allocated at first need */
 	size_t len;
+	bool complete;       /* the line was returned: the next one starts anew */
 	size_t literal_left; /* octets of an untagged literal still to skip */
 	size_t total;        /* octets seen */
 	size_t max_total;    /* 0: no bound */
@@ -49,7 +51,10 @@ struct reply_reader {
 void reply_reader_init(struct reply_reader *reader, size_t max_total);
 void reply_reader_fini(struct reply_reader *reader);
 
-/* Consumes *in up to the end of one line (a bare LF ends one, too). */
+/*
+ * Consumes *in up to the end of one line (a bare LF ends one, too). A literal
+ * in untagged data is skipped, it appears as "" in `text`.
+ */
 enum reply_status reply_read(
     struct reply_reader *reader, struct span *in, struct reply *out_reply);
 
@@ -62,7 +67,7 @@ enum backend_capability {
 	CAP_ID = 1 << 4,
 	CAP_AUTH_PLAIN = 1 << 5,
 	CAP_AUTH_LOGIN = 1 << 6,
-	CAP_KNOWN = 1 << 31, /* a list was seen */
+	CAP_KNOWN = 1 << 30, /* a list was seen */
 };
 
 /* From a list of words separated by spaces. */
