@@ -23,7 +23,7 @@ LIBEXECDIR = $(PREFIX)/libexec/sallyport
 CONFDIR = $(SYSCONFDIR)/sallyport
 MANDIR = $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
-ifeq ($(origin CC),default)
+ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
 
