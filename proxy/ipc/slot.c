@@ -7,6 +7,7 @@
 #include "proxy/ipc/slot.h"
 
 #include "proxy/base/ensure.h"
+#include "proxy/ipc/channel.h"
 
 #ifdef __SANITIZE_THREAD__
 /* gcc's ThreadSanitizer does not know fences; they are right all the same. */
@@ -84,6 +85,7 @@ slot_record_read(
 void
 slot_area_clear(struct slot_area *area, uint32_t n_records)
 {
+	area->layout = IPC_LAYOUT;
 	area->n_records = n_records;
 #define X(name, help) \
 	atomic_store_explicit(&area->name, 0, memory_order_relaxed);

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The keeper: holds the private keys and signs for the workers. It touches no
+ * network and no file; keys come from the master in a memfd. One thread, one
+ * poll() over the master's channel and the workers' sockets; it blocks nowhere
+ * else, and it runs at nice +10 so that signatures never starve relaying.
+ *
+ * Invariant: `old` is the set that was current before the last KEYS; it goes
+ * after OLD_SET_MS, when every handshake begun with it has met its deadline.
+ */
+/* needs: proxy/keeper/serve.c tls/key.c */
+/* needs: proxy/ipc/channel.c proxy/ipc/role.c */
+/* needs: proxy/base/ensure.c proxy/base/span.c */
+/* libs: boringcrypto */
+#include <errno.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/ipc/channel.h"
+#include "proxy/ipc/role.h"
+#include "proxy/keeper/serve.h"
+#include "tls/key.h"
+
+#define WORKERS_MAX 64 /* of config_gateway.workers */
+#define OLD_SET_MS  120000
+/* 5,000 RSA-4096 keys are 12 MB. */
+#define IMAGE_MAX (UINT32_C(64) << 20)
+
+struct keeper {
+	struct client clients[WORKERS_MAX];
+	struct key_set *set;
+	struct key_set *old;
+	uint64_t old_until_ms;
+	struct message message;
+	bool stopping;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* The master always reads its channels; only a burst makes us wait. */
+static void
+tell_master(struct keeper *keeper, uint32_t type, uint32_t slot, uint64_t arg)
+{
+	struct message message = {.type = type, .slot = slot, .arg = arg};
+	enum channel_result result;
+	while ((result = channel_send(ROLE_CHANNEL_FD, &message)) ==
+	       CHANNEL_AGAIN) {
+		struct pollfd wait = {ROLE_CHANNEL_FD, POLLOUT, 0};
+		if (poll(&wait, 1, -1) < 0 && errno != EINTR)
+			break;
+	}
+	if (result != CHANNEL_OK)
+		keeper->stopping = true;
+}
+
+static struct key_set *
+load_image(int fd)
+{
+	struct stat status;
+	if (fd < 0 || fstat(fd, &status) != 0 || status.st_size < 0 ||
+	    status.st_size > IMAGE_MAX)
+		return NULL;
+	size_t size = (size_t)status.st_size;
+	if (size == 0)
+		return key_set_new(span_of(NULL, 0));
+	void *data = mmap(NULL, size, PROT_READ, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		return NULL;
+	madvise(data, size, MADV_DONTDUMP);
+	struct key_set *set = key_set_new(span_of(data, size));
+	munmap(data, size);
+	return set;
+}
+
+static void
+on_keys(struct keeper *keeper, struct message *message)
+{
+	int fd = message_take_fd(message);
+	struct key_set *set = load_image(fd);
+	if (fd >= 0)
+		close(fd);
+	if (set == NULL) {
+		tell_master(keeper, MESSAGE_ACK, 1, message->arg);
+		return;
+	}
+	key_set_free(keeper->old);
+	keeper->old = keeper->set;
+	keeper->old_until_ms = now_ms() + OLD_SET_MS;
+	keeper->set = set;
+	/* Best effort: RLIMIT_MEMLOCK may forbid it. Not MCL_FUTURE, which
+	 * would make allocations fail at that limit. */
+	(void)mlockall(MCL_CURRENT);
+	tell_master(keeper, MESSAGE_ACK, 0, message->arg);
+}
+
+static void
+drop_client(struct client *client)
+{
+	if (client->fd >= 0)
+		close(client->fd);
+	client->fd = -1;
+	client->has_reply = false;
+}
+
+static void
+on_worker(struct keeper *keeper, struct message *message)
+{
+	int fd = message_take_fd(message);
+	if (fd < 0 || message->slot >= WORKERS_MAX)
+		role_fatal("a worker's channel is missing or out of range");
+	drop_client(&keeper->clients[message->slot]);
+	keeper->clients[message->slot].fd = fd;
+}
+
+static void
+on_hello(const struct message *message)
+{
+	struct hello hello;
+	if (message->len != sizeof(hello))
+		role_fatal("this is another version's master");
+	memcpy(&hello, message->body, sizeof(hello));
+	if (hello.layout != IPC_LAYOUT)
+		role_fatal("this is another version's master");
+}
+
+static void
+on_message(struct keeper *keeper, struct message *message)
+{
+	switch (message->type) {
+	case MESSAGE_HELLO:
+		on_hello(message);
+		break;
+	case MESSAGE_KEEPER:
+		on_worker(keeper, message);
+		break;
+	case MESSAGE_KEYS:
+		on_keys(keeper, message);
+		break;
+	case MESSAGE_START:
+		tell_master(keeper, MESSAGE_READY, 0, 0);
+		break;
+	case MESSAGE_STOP:
+		keeper->stopping = true;
+		break;
+	default: /* of no concern to the keeper */
+		break;
+	}
+	message_close_fds(message);
+}
+
+static void
+on_channel(struct keeper *keeper)
+{
+	while (!keeper->stopping) {
+		struct message *message = &keeper->message;
+		switch (channel_recv(ROLE_CHANNEL_FD, message)) {
+		case CHANNEL_OK:
+			on_message(keeper, message);
+			break;
+		case CHANNEL_AGAIN:
+			return;
+		case CHANNEL_CLOSED:
+			keeper->stopping = true;
+			break;
+		}
+	}
+}
+
+/* Returns how long poll() may wait: for ever, or until the old set goes. */
+static int
+expire_old(struct keeper *keeper)
+{
+	if (keeper->old == NULL)
+		return -1;
+	uint64_t now = now_ms();
+	if (now < keeper->old_until_ms)
+		return (int)(keeper->old_until_ms - now);
+	key_set_free(keeper->old);
+	keeper->old = NULL;
+	return -1;
+}
+
+static void
+run_once(struct keeper *keeper)
+{
+	struct pollfd fds[WORKERS_MAX + 1];
+	for (int i = 0; i < WORKERS_MAX; i++) {
+		struct client *client = &keeper->clients[i];
+		/* poll() skips a negative descriptor. */
+		fds[i] = (struct pollfd){client->fd, client_wants(client), 0};
+	}
+	fds[WORKERS_MAX] = (struct pollfd){ROLE_CHANNEL_FD, POLLIN, 0};
+	int n = poll(fds, WORKERS_MAX + 1, expire_old(keeper));
+	if (n < 0 && errno != EINTR)
+		role_fatal("poll failed");
+	if (n <= 0)
+		return;
+	/* Workers first: the master's message may replace their sockets. */
+	for (int i = 0; i < WORKERS_MAX; i++)
+		if (fds[i].revents != 0 && !client_serve(&keeper->clients[i],
+					       keeper->set, keeper->old))
+			drop_client(&keeper->clients[i]);
+	if (fds[WORKERS_MAX].revents != 0)
+		on_channel(keeper);
+}
+
+static void
+forbid_cores(void)
+{
+	struct rlimit none = {0, 0};
+	if (setrlimit(RLIMIT_CORE, &none) != 0)
+		role_fatal("cannot forbid core files");
+}
+
+int
+main(void)
+{
+	role_init("keeper");
+	forbid_cores();
+	setpriority(PRIO_PROCESS, 0, 10);
+	static const uint8_t nothing[1];
+	struct keeper keeper = {.set = key_set_new(span_of(nothing, 0))};
+	if (keeper.set == NULL)
+		role_fatal("out of memory");
+	for (int i = 0; i < WORKERS_MAX; i++)
+		keeper.clients[i].fd = -1;
+	while (!keeper.stopping)
+		run_once(&keeper);
+	key_set_free(keeper.set);
+	key_set_free(keeper.old);
+	return 0;
+}
