@@ -52,6 +52,7 @@ struct hello {
 	uint32_t n_slots;
 	uint32_t max_sessions; /* of this worker */
 	uint32_t role_restarts;
+	uint64_t started_ms; /* of the gateway, CLOCK_MONOTONIC; 0: unknown */
 };
 
 struct message {

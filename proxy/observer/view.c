@@ -1,0 +1,111 @@
+/* SPDX-License-Identifier: ISC */
+/* See view.h. Called by the observer's main and its commands. */
+#include "proxy/observer/view.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "proxy/ipc/area.h"
+
+bool
+view_map(struct mapping *mapping, int fd, size_t min_size)
+{
+	size_t size;
+	void *data = area_map(fd, false, &size);
+	if (data == NULL)
+		return false;
+	if (size < min_size) {
+		munmap(data, size);
+		errno = EPROTO;
+		return false;
+	}
+	if (mapping->data != NULL)
+		munmap((void *)(uintptr_t)mapping->data, mapping->size);
+	*mapping = (struct mapping){data, size};
+	return true;
+}
+
+const struct slot_area *
+view_slot(const struct view *view, uint32_t slot)
+{
+	return slot < VIEW_SLOTS_MAX ? view->slots[slot].data : NULL;
+}
+
+static uint32_t
+bounded(uint32_t n, const struct mapping *mapping, size_t head, size_t element)
+{
+	size_t most = (mapping->size - head) / element;
+	return n < most ? n : (uint32_t)most;
+}
+
+uint32_t
+view_n_records(const struct view *view, uint32_t slot)
+{
+	const struct slot_area *area = view_slot(view, slot);
+	if (area == NULL)
+		return 0;
+	return bounded(area->n_records, &view->slots[slot], sizeof(*area),
+	    sizeof(area->records[0]));
+}
+
+uint32_t
+view_n_backends(const struct view *view)
+{
+	const struct backends_area *area = view->backends.data;
+	if (area == NULL)
+		return 0;
+	return bounded(area->n_entries, &view->backends, sizeof(*area),
+	    sizeof(area->entries[0]));
+}
+
+uint64_t
+view_backend_sessions(const struct view *view, uint32_t index)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < VIEW_SLOTS_MAX; i++) {
+		const struct mapping *mapping = &view->loads[i];
+		const struct load_area *load = mapping->data;
+		if (load == NULL)
+			continue;
+		if (index < bounded(UINT32_MAX, mapping, sizeof(*load),
+				sizeof(load->active[0])))
+			sum += atomic_load_explicit(
+			    &load->active[index], memory_order_relaxed);
+	}
+	return sum;
+}
+
+bool
+view_backend(
+    const struct view *view, uint32_t index, struct backend *out_backend)
+{
+	if (index >= view_n_backends(view) ||
+	    !backends_area_read(view->backends.data, index, out_backend))
+		return false;
+	out_backend->name[sizeof(out_backend->name) - 1] = '\0';
+	out_backend->pool[sizeof(out_backend->pool) - 1] = '\0';
+	struct endpoint *endpoint = &out_backend->endpoint;
+	endpoint->path[sizeof(endpoint->path) - 1] = '\0';
+	return true;
+}
+
+void
+view_backend_name(const struct view *view, const struct slot_record *record,
+    char out_name[BACKEND_NAME_MAX])
+{
+	struct backend backend;
+	out_name[0] = '\0';
+	if (view_backend(view, record->backend, &backend) &&
+	    backend.generation == record->backend_generation)
+		memcpy(out_name, backend.name, BACKEND_NAME_MAX);
+}
+
+struct span
+view_listener_name(const struct view *view, uint32_t index)
+{
+	if (view->config == NULL || index >= view->config->listens.n)
+		return span_of("", 0);
+	return config_span(
+	    view->config, config_listen_at(view->config, index)->name);
+}

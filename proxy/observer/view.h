@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What the observer can see: the shared areas, read-only, and the snapshot.
+ * Areas are written by roles that may have been taken over, so every count in
+ * them is bounded by the size of the mapping, and no text in them is trusted
+ * to be terminated.
+ */
+#ifndef OBSERVER_VIEW_H
+#define OBSERVER_VIEW_H
+
+#include "backends/pool.h"
+#include "config/config.h"
+#include "proxy/ipc/slot.h"
+
+#define VIEW_SLOTS_MAX 64 /* workers of config_gateway */
+
+struct mapping {
+	const void *data; /* NULL: not received */
+	size_t size;
+};
+
+struct view {
+	struct mapping slots[VIEW_SLOTS_MAX]; /* struct slot_area */
+	struct mapping loads[VIEW_SLOTS_MAX]; /* struct load_area */
+	struct mapping backends;	      /* struct backends_area */
+	const struct config *config;	      /* NULL before the first */
+	uint64_t started_ms;		      /* CLOCK_MONOTONIC */
+	int master_pid;
+};
+
+/* Maps fd (not closed) in place of what was there. False: errno; unchanged. */
+bool view_map(struct mapping *mapping, int fd, size_t min_size);
+
+/* NULL when the slot was not received. */
+const struct slot_area *view_slot(const struct view *view, uint32_t slot);
+
+/* How many records and entries lie inside the mappings. */
+uint32_t view_n_records(const struct view *view, uint32_t slot);
+uint32_t view_n_backends(const struct view *view);
+
+/* Sessions at a backend, all slots together. */
+uint64_t view_backend_sessions(const struct view *view, uint32_t index);
+
+/* A copy with terminated texts; false: unused or not readable now. */
+bool view_backend(
+    const struct view *view, uint32_t index, struct backend *out_backend);
+
+/* The backend a session record refers to; "" when it is none or another. */
+void view_backend_name(const struct view *view,
+    const struct slot_record *record, char out_name[BACKEND_NAME_MAX]);
+
+/* Name of a [listen] section by index; empty when there is none. */
+struct span view_listener_name(const struct view *view, uint32_t index);
+
+#endif
