@@ -1,13 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The dialogue of a health check, pure: bytes in, bytes out, a verdict. It
- * identifies itself exactly as a login does, then: greeting, [ID,] CAPABILITY,
- * LOGOUT.
+ * identifies itself exactly as a login does (a PROXY header with the TLS of a
+ * client, or an ID), then: greeting, CAPABILITY, LOGOUT. Where the client is
+ * told by ID: greeting, [CAPABILITY,] ID, CAPABILITY, LOGOUT, since trust may
+ * depend on the ID and ID is sent only to a backend that lists it.
  */
 #ifndef BACKENDS_PROBE_H
 #define BACKENDS_PROBE_H
 
 #include "backends/reply.h"
+
+/* Room that `out` must have at each call. */
+#define PROBE_OUT_MAX 2048
+#define PROBE_TEXT_MAX 128
 
 enum probe_verdict {
 	PROBE_GOOD,
@@ -24,24 +30,36 @@ enum probe_status {
 	PROBE_DONE, /* write what is in out (LOGOUT), close; verdict is set */
 };
 
+enum probe_step {
+	PROBE_AT_GREETING,
+	PROBE_AT_LIST, /* CAPABILITY before an ID */
+	PROBE_AT_ID,
+	PROBE_AT_CAPABILITY,
+	PROBE_AT_END,
+};
+
 struct probe {
 	struct backend backend; /* a copy: endpoint, client_ip */
 	struct reply_reader reader;
-	int step;
+	enum probe_step step;
 	uint32_t tag;
+	struct addr local;
 	enum probe_verdict verdict;
+	/* The last list seen, printable; empty: none. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
-	char text[128]; /* what the backend said when it is not good; printable */
+	/* What the backend said when it is not good; printable. */
+	char text[PROBE_TEXT_MAX];
 };
 
 void probe_init(struct probe *probe, const struct backend *backend);
 void probe_fini(struct probe *probe);
 
-/* The connection is made; local is our end of it (sent as the client's
- * address in a PROXY header or an ID). */
+/* The connection is made; local is our end of it, sent as the client's address
+ * in a PROXY header or an ID (ADDR_NONE, a Unix socket: 127.0.0.1 is). */
 enum probe_status probe_connected(
     struct probe *probe, const struct addr *local, struct outbuf *out);
 
+/* Once DONE is returned, everything further is ignored. */
 enum probe_status probe_feed(
     struct probe *probe, struct span in, struct outbuf *out);
 
