@@ -225,16 +225,13 @@ join_names(const struct config *config,
 	const struct text *names = config_items(config, certificate->names);
 	for (uint32_t i = 0; i < certificate->names.n; i++) {
 		struct span name = config_span(config, names[i]);
-		if (outbuf_room(out) < name.len + sizeof(" ..."))
-			break;
-		if (i > 0)
-			outbuf_putc(out, ' ');
-		outbuf_put(out, name);
-		if (i + 1 < certificate->names.n &&
-		    outbuf_room(out) < BACKEND_NAME_MAX) {
+		if (outbuf_room(out) < name.len + sizeof("  ...")) {
 			outbuf_puts(out, " ...");
 			break;
 		}
+		if (i > 0)
+			outbuf_putc(out, ' ');
+		outbuf_put(out, name);
 	}
 }
 

@@ -1,0 +1,324 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The observer: reads events from every role and writes the log; answers the
+ * control socket. It may be slow or dead without harm to any other role: they
+ * never wait for it. One libuv loop; it ends when the master's channel does,
+ * after what is still in the event sockets has been written.
+ */
+/* needs: proxy/observer/log.c proxy/observer/json.c proxy/observer/sink.c */
+/* needs: proxy/observer/journal.c proxy/observer/view.c */
+/* needs: proxy/observer/command.c proxy/observer/control.c */
+/* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
+/* needs: proxy/ipc/slot.c proxy/ipc/role.c */
+/* needs: backends/pool.c backends/health.c config/snapshot.c */
+/* needs: proxy/base/addr.c proxy/base/ensure.c proxy/base/parse.c */
+/* needs: proxy/base/span.c */
+/* libs: uv */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "config/snapshot.h"
+#include "proxy/ipc/channel.h"
+#include "proxy/ipc/role.h"
+#include "proxy/observer/control.h"
+#include "proxy/observer/journal.h"
+
+/* Every worker, and the other roles with the master behind them. */
+#define SOURCES_MAX (VIEW_SLOTS_MAX + 8)
+/* Events of one source per turn, so that no source keeps others waiting. */
+#define SOURCE_BUDGET 64
+/* At the end: more than a socket holds, and not for ever. */
+#define LAST_BUDGET 4096
+#define TICK_MS	    1000
+
+struct observer;
+
+struct source {
+	uv_poll_t poll; /* closed as a handle before the memory goes */
+	struct observer *observer;
+	uint32_t number;
+	int fd;
+};
+
+struct observer {
+	uv_loop_t loop;
+	uv_poll_t channel;
+	uv_timer_t tick;
+	struct source *sources[SOURCES_MAX];
+	struct control control;
+	struct view view;
+	struct journal journal;
+	struct message message;
+	bool stopping;
+};
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static void
+on_source_closed(uv_handle_t *handle)
+{
+	struct source *source = handle->data;
+	close(source->fd);
+	free(source);
+}
+
+static void
+drop_source(struct observer *observer, uint32_t number)
+{
+	struct source *source = observer->sources[number];
+	if (source == NULL)
+		return;
+	observer->sources[number] = NULL;
+	uv_close((uv_handle_t *)&source->poll, on_source_closed);
+}
+
+/* False: nothing can come from there any more. */
+static bool
+read_events(struct source *source, int budget)
+{
+	uint8_t data[EVENT_MAX];
+	while (budget-- > 0) {
+		ssize_t n = recv(
+		    source->fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
+		if (n < 0)
+			return errno == EAGAIN || errno == EINTR;
+		if (n == 0)
+			return false;
+		if ((size_t)n > sizeof(data))
+			source->observer->journal.malformed++;
+		else
+			journal_take(&source->observer->journal,
+			    span_of(data, (size_t)n));
+	}
+	return true;
+}
+
+static void
+on_source(uv_poll_t *poll, int status, int events)
+{
+	struct source *source = poll->data;
+	(void)events;
+	if (status != 0 || !read_events(source, SOURCE_BUDGET))
+		drop_source(source->observer, source->number);
+}
+
+static void
+add_source(struct observer *observer, uint32_t number, int fd)
+{
+	if (fd < 0 || number >= SOURCES_MAX)
+		role_fatal("an event source is missing or out of range");
+	struct source *source = calloc(1, sizeof(*source));
+	if (source == NULL ||
+	    uv_poll_init(&observer->loop, &source->poll, fd) != 0)
+		role_fatal("cannot watch an event source");
+	source->poll.data = source;
+	source->observer = observer;
+	source->number = number;
+	source->fd = fd;
+	drop_source(observer, number);
+	observer->sources[number] = source;
+	uv_poll_start(&source->poll, UV_READABLE, on_source);
+}
+
+static void
+tell_master(uint32_t type, uint32_t slot, uint64_t arg)
+{
+	struct message message = {.type = type, .slot = slot, .arg = arg};
+	if (channel_send(ROLE_CHANNEL_FD, &message) == CHANNEL_AGAIN)
+		role_fatal("the master does not read its channel");
+}
+
+static void
+on_hello(struct observer *observer, const struct message *message)
+{
+	struct hello hello;
+	if (message->len != sizeof(hello))
+		role_fatal("this is another version's master");
+	memcpy(&hello, message->body, sizeof(hello));
+	if (hello.layout != IPC_LAYOUT)
+		role_fatal("this is another version's master");
+	if (hello.started_ms != 0)
+		observer->view.started_ms = hello.started_ms;
+}
+
+static void
+on_area(struct observer *observer, struct message *message)
+{
+	struct view *view = &observer->view;
+	uint32_t slot = message->slot;
+	struct mapping *mapping = NULL;
+	size_t min = 0;
+	if (message->arg == AREA_SLOT && slot < VIEW_SLOTS_MAX) {
+		mapping = &view->slots[slot];
+		min = sizeof(struct slot_area);
+	} else if (message->arg == AREA_LOAD && slot < VIEW_SLOTS_MAX) {
+		mapping = &view->loads[slot];
+		min = sizeof(struct load_area);
+	} else if (message->arg == AREA_BACKENDS) {
+		mapping = &view->backends;
+		min = sizeof(struct backends_area);
+	}
+	int fd = message_take_fd(message);
+	if (mapping != NULL && (fd < 0 || !view_map(mapping, fd, min)))
+		role_fatal("cannot map a shared area");
+	if (fd >= 0)
+		close(fd);
+}
+
+static void
+on_snapshot(struct observer *observer, struct message *message)
+{
+	int fd = message_take_fd(message);
+	const struct config *config = fd < 0 ? NULL : snapshot_map(fd);
+	if (fd >= 0)
+		close(fd);
+	if (config == NULL) {
+		tell_master(MESSAGE_ACK, 1, message->arg);
+		return;
+	}
+	if (observer->view.config != NULL)
+		snapshot_unmap(observer->view.config);
+	observer->view.config = config;
+	journal_configure(&observer->journal, &config->gateway);
+	tell_master(MESSAGE_ACK, 0, message->arg);
+}
+
+static void
+on_log(struct observer *observer, struct message *message)
+{
+	int fd = message_take_fd(message);
+	bool audit = message->slot == 1;
+	sink_set_file(
+	    audit ? &observer->journal.audit : &observer->journal.log, fd);
+}
+
+static void
+on_crashed(struct observer *observer, const struct message *message)
+{
+	struct slot_record record;
+	if (message->len != sizeof(record))
+		return;
+	memcpy(&record, message->body, sizeof(record));
+	journal_crashed(
+	    &observer->journal, &observer->view, message->slot, &record);
+}
+
+static void
+on_control(struct observer *observer, struct message *message)
+{
+	int fd = message_take_fd(message);
+	if (fd >= 0)
+		(void)control_listen(&observer->control, fd);
+}
+
+static void
+on_message(struct observer *observer, struct message *message)
+{
+	switch (message->type) {
+	case MESSAGE_HELLO:
+		on_hello(observer, message);
+		break;
+	case MESSAGE_AREA:
+		on_area(observer, message);
+		break;
+	case MESSAGE_EVENT_SOURCE:
+		add_source(observer, message->slot, message_take_fd(message));
+		break;
+	case MESSAGE_SNAPSHOT:
+		on_snapshot(observer, message);
+		break;
+	case MESSAGE_LOG:
+		on_log(observer, message);
+		break;
+	case MESSAGE_CONTROL:
+		on_control(observer, message);
+		break;
+	case MESSAGE_CRASHED:
+		on_crashed(observer, message);
+		break;
+	case MESSAGE_START:
+		tell_master(MESSAGE_READY, 0, 0);
+		break;
+	case MESSAGE_STOP:
+		observer->stopping = true;
+		break;
+	default: /* of no concern to the observer */
+		break;
+	}
+	message_close_fds(message);
+}
+
+static void
+read_last_events(struct observer *observer)
+{
+	for (uint32_t i = 0; i < SOURCES_MAX; i++)
+		if (observer->sources[i] != NULL)
+			(void)read_events(observer->sources[i], LAST_BUDGET);
+	journal_tick(&observer->journal, &observer->view);
+	journal_fini(&observer->journal);
+}
+
+static void
+on_channel(uv_poll_t *poll, int status, int events)
+{
+	struct observer *observer = poll->data;
+	struct message *message = &observer->message;
+	(void)events;
+	enum channel_result result = CHANNEL_OK;
+	while (status == 0 && !observer->stopping && result == CHANNEL_OK) {
+		result = channel_recv(ROLE_CHANNEL_FD, message);
+		if (result == CHANNEL_OK)
+			on_message(observer, message);
+	}
+	if (status != 0 || result == CHANNEL_CLOSED || observer->stopping) {
+		read_last_events(observer);
+		exit(0);
+	}
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct observer *observer = timer->data;
+	journal_tick(&observer->journal, &observer->view);
+}
+
+static void
+start(struct observer *observer)
+{
+	if (uv_loop_init(&observer->loop) != 0 ||
+	    uv_poll_init(
+		&observer->loop, &observer->channel, ROLE_CHANNEL_FD) != 0 ||
+	    uv_timer_init(&observer->loop, &observer->tick) != 0)
+		role_fatal("cannot start the event loop");
+	observer->channel.data = observer->tick.data = observer;
+	observer->view.started_ms = now_ms();
+	observer->view.master_pid = getppid();
+	journal_init(&observer->journal);
+	control_init(&observer->control, &observer->loop, &observer->view);
+	uv_poll_start(&observer->channel, UV_READABLE, on_channel);
+	uv_timer_start(&observer->tick, on_tick, TICK_MS, TICK_MS);
+}
+
+int
+main(void)
+{
+	role_init("observer");
+	struct observer *observer = calloc(1, sizeof(*observer));
+	if (observer == NULL)
+		role_fatal("out of memory");
+	start(observer);
+	uv_run(&observer->loop, UV_RUN_DEFAULT);
+	return 0;
+}
