@@ -14,11 +14,23 @@
 void policy_check(
     struct builder *builder, const char *path, struct problems *problems);
 
-/* The strings to give BoringSSL; static or in the image. */
+/* The strings to give BoringSSL; static or in the image. The default groups
+ * are found by trying, which is too slow for a handshake: an engine sets them
+ * once on its SSL_CTX. */
 const char *policy_ciphers(
     const struct config *config, const struct config_tls *tls);
 const char *policy_groups(
     const struct config *config, const struct config_tls *tls);
+const char *policy_default_ciphers(void);
+const char *policy_default_groups(void);
+
+#define POLICY_SIGALGS_MAX 9
+
+/* The signature schemes to sign with, best first, for a key of the type and
+ * size; sigalgs of the section (names of RFC 8446 section 4.2.3, separated by
+ * colons) leaves only what it lists. Returns their number. */
+size_t policy_sigalgs(const struct config *config, const struct config_tls *tls,
+    uint32_t key_type, uint32_t key_bits, uint16_t out[POLICY_SIGALGS_MAX]);
 
 /* Says the policy of every listener in words (for -t). */
 void policy_print(const struct config *config, void *file);
