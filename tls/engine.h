@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What stream.c, hello.c and failure.c share; for nobody else.
+ *
+ * BoringSSL's callbacks find their stream as engine->current, which is set for
+ * the time of one call: no SSL holds a pointer back, which saves an allocation
+ * per connection.
+ */
+#ifndef TLS_ENGINE_H
+#define TLS_ENGINE_H
+
+#include <openssl/ssl.h>
+
+#include "tls/stream.h"
+
+#define TLS_FIRST_MAX 16
+
+struct tls_engine {
+	SSL_CTX *ctx;
+	BIO_METHOD *method;
+	BIO *bio; /* shared by all streams; reads in, writes out */
+	tls_key_submit *submit;
+	void *arg;
+	const struct config *config;
+	const struct tickets_area *tickets;
+	/* Valid inside a call only. */
+	struct tls_stream *current;
+	struct span *in;
+	struct outbuf *out;
+};
+
+enum key_wait {
+	KEY_NOT_ASKED,
+	KEY_WAITING,
+	KEY_ANSWERED
+};
+
+/* Exists from the first octet to the end of the handshake. */
+struct tls_handshake {
+	uint8_t first[TLS_FIRST_MAX]; /* octets, to name what is not TLS */
+	uint8_t n_first;
+	bool strict_alpn;
+	uint16_t ring; /* TICKET_RINGS: no tickets */
+	enum key_wait wait;
+	uint8_t spki[SPKI_HASH_LEN];
+	uint64_t request_id;
+	uint16_t key_status;
+	uint16_t signature_len;
+	uint8_t *signature; /* malloc'ed by tls_stream_key_done() */
+};
+
+struct tls_stream {
+	struct tls_engine *engine;
+	SSL *ssl; /* NULL until the first octet */
+	struct tls_handshake *handshake;
+	char *sni; /* only when SSL_get_servername() is not lower case */
+	uint64_t id;
+	uint32_t listen;
+	uint32_t error;	 /* of BoringSSL's queue; 0: none */
+	uint8_t failure; /* enum tls_failure */
+	uint8_t alert;
+	bool alert_received : 1;
+	bool finished : 1;
+	bool closed : 1;
+	bool close_sent : 1;
+};
+
+/* hello.c: what a ClientHello settles. Sets the callbacks on the SSL_CTX,
+ * whose app data must be the engine. */
+void hello_install(SSL_CTX *ctx);
+
+/* failure.c */
+enum tls_failure failure_of(uint32_t error, struct span first);
+
+#endif
