@@ -28,7 +28,7 @@
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
-#include "test/bench/load/load.h"
+#include "test/bench/load/client.h"
 
 #define EVENTS	      512
 #define PROCESSES_MAX 64

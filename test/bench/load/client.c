@@ -19,7 +19,7 @@
 #include <netinet/tcp.h>
 
 #include "proxy/base/ensure.h"
-#include "test/bench/load/load.h"
+#include "test/bench/load/client.h"
 
 #define CHUNK_LEN   16384
 #define SOURCE_BASE 0x7f010001u /* 127.1.0.1 and up */

@@ -13,7 +13,7 @@
 #include <string.h>
 
 #include "proxy/base/ensure.h"
-#include "test/bench/load/load.h"
+#include "test/bench/load/client.h"
 
 #define SCAN_NS		  100000000u
 #define MIXED_LOGIN_SLOTS 64
