@@ -35,24 +35,39 @@ struct items {
 };
 
 #define CONFIG_NONE UINT32_MAX /* an index that refers to nothing */
-#define CONFIG_MAX_LISTENERS 64 /* listening addresses, all sections together */
+#define CONFIG_MAX_LISTENERS                             \
+	64 /* listening addresses, all sections together \
+	    */
 
-enum config_log_target { LOG_TO_STDERR, LOG_TO_SYSLOG, LOG_TO_FILE };
-enum config_log_format { LOG_AS_LOGFMT, LOG_AS_JSON };
+enum config_log_target {
+	LOG_TO_STDERR,
+	LOG_TO_SYSLOG,
+	LOG_TO_FILE
+};
+enum config_log_format {
+	LOG_AS_LOGFMT,
+	LOG_AS_JSON
+};
 /* The order of severity: a level lets everything before it pass, too. */
-enum config_log_level { LEVEL_ERROR, LEVEL_WARN, LEVEL_INFO, LEVEL_DEBUG };
+enum config_log_level {
+	LEVEL_ERROR,
+	LEVEL_WARN,
+	LEVEL_INFO,
+	LEVEL_DEBUG
+};
 
 struct config_gateway {
 	struct text user;
 	struct text keeper_user;
-	uint32_t workers;         /* 1..64, resolved from auto */
-	uint32_t max_connections; /* whole gateway; 0: auto, the master resolves */
-	uint32_t max_backends;    /* 1..4096 */
-	uint32_t log;             /* enum config_log_target */
-	uint32_t log_format;      /* enum config_log_format */
-	uint32_t log_level;       /* enum config_log_level */
-	uint32_t log_facility;    /* LOG_MAIL... of syslog(3) */
-	struct text log_path;     /* when log is LOG_TO_FILE */
+	uint32_t workers; /* 1..64, resolved from auto */
+	uint32_t
+	    max_connections;   /* whole gateway; 0: auto, the master resolves */
+	uint32_t max_backends; /* 1..4096 */
+	uint32_t log;	       /* enum config_log_target */
+	uint32_t log_format;   /* enum config_log_format */
+	uint32_t log_level;    /* enum config_log_level */
+	uint32_t log_facility; /* LOG_MAIL... of syslog(3) */
+	struct text log_path;  /* when log is LOG_TO_FILE */
 	struct text audit_log;
 	struct text control; /* path, empty: off */
 	struct text control_group;
@@ -72,13 +87,13 @@ enum config_mechanism {
 
 struct config_listen {
 	struct text name;
-	uint32_t line;          /* of the section, for messages */
+	uint32_t line;		/* of the section, for messages */
 	struct items addresses; /* struct addr */
 	struct text tls_name;
 	struct text pool_name;
 	struct items certificate_names; /* struct text; empty: all */
-	uint32_t tls;                   /* index, resolved */
-	uint32_t pool;                  /* index, resolved */
+	uint32_t tls;			/* index, resolved */
+	uint32_t pool;			/* index, resolved */
 	/* uint32_t indexes, resolved; usable ones only, default first */
 	struct items certificates;
 	struct items sni;   /* struct sni_slot, a power of two: tls/names.h */
@@ -86,26 +101,39 @@ struct config_listen {
 	bool proxy_protocol;
 	bool login_command;
 	struct items proxy_from; /* struct prefix */
-	uint32_t mechanisms;     /* enum config_mechanism, or-ed */
+	uint32_t mechanisms;	 /* enum config_mechanism, or-ed */
 };
 
-enum config_preset { PRESET_INTERMEDIATE, PRESET_MODERN };
-enum config_alpn { ALPN_STRICT, ALPN_LAX };
-enum config_sni { SNI_LAX, SNI_STRICT };
-enum config_client_cert { CLIENT_CERT_OFF, CLIENT_CERT_OPTIONAL,
-	CLIENT_CERT_REQUIRED };
+enum config_preset {
+	PRESET_INTERMEDIATE,
+	PRESET_MODERN
+};
+enum config_alpn {
+	ALPN_STRICT,
+	ALPN_LAX
+};
+enum config_sni {
+	SNI_LAX,
+	SNI_STRICT
+};
+enum config_client_cert {
+	CLIENT_CERT_OFF,
+	CLIENT_CERT_OPTIONAL,
+	CLIENT_CERT_REQUIRED
+};
 
 struct config_tls {
 	struct text name;
 	uint32_t line;
-	uint32_t preset;       /* enum config_preset */
-	uint16_t min_version;  /* 0x0303, 0x0304; resolved from the preset */
+	uint32_t preset;      /* enum config_preset */
+	uint16_t min_version; /* 0x0303, 0x0304; resolved from the preset */
 	uint16_t max_version;
-	struct text ciphers;   /* as written; empty: the preset's */
-	struct text groups;    /* as written, separated by colons; empty: default */
+	struct text ciphers; /* as written; empty: the preset's */
+	struct text
+	    groups; /* as written, separated by colons; empty: default */
 	struct text sigalgs;
-	uint32_t alpn;         /* enum config_alpn */
-	uint32_t sni;          /* enum config_sni */
+	uint32_t alpn; /* enum config_alpn */
+	uint32_t sni;  /* enum config_sni */
 	uint64_t handshake_timeout_ms;
 	bool tickets;
 	uint64_t ticket_rotation_ms;
@@ -123,7 +151,10 @@ struct config_tls {
 
 #define SPKI_HASH_LEN 32 /* SHA-256 of the DER SubjectPublicKeyInfo */
 
-enum config_key_type { KEY_ECDSA, KEY_RSA };
+enum config_key_type {
+	KEY_ECDSA,
+	KEY_RSA
+};
 
 struct config_certificate {
 	struct text name;
@@ -136,12 +167,12 @@ struct config_certificate {
 	uint32_t warn_days;
 	/* What the master found out when it judged the files. */
 	bool usable;
-	uint32_t key_type;   /* enum config_key_type */
+	uint32_t key_type; /* enum config_key_type */
 	uint32_t key_bits;
 	uint8_t spki[SPKI_HASH_LEN];
-	struct items ders;   /* struct text: DER certificates, leaf first */
+	struct items ders; /* struct text: DER certificates, leaf first */
 	struct text ocsp_der;
-	int64_t not_before;  /* seconds since 1970 */
+	int64_t not_before; /* seconds since 1970 */
 	int64_t not_after;
 };
 
@@ -152,7 +183,7 @@ struct config_rate {
 };
 
 struct config_rung {
-	uint32_t bits;   /* of an IPv6 prefix, 16..64 */
+	uint32_t bits;	 /* of an IPv6 prefix, 16..64 */
 	uint32_t factor; /* the limits are multiplied by this */
 };
 
@@ -180,15 +211,19 @@ struct config_limits {
 	uint32_t table_entries;
 };
 
-enum config_balance { BALANCE_LEAST, BALANCE_ROUND_ROBIN, BALANCE_SOURCE,
-	BALANCE_USER };
+enum config_balance {
+	BALANCE_LEAST,
+	BALANCE_ROUND_ROBIN,
+	BALANCE_SOURCE,
+	BALANCE_USER
+};
 
 struct config_pool {
 	struct text name;
 	uint32_t line;
-	uint32_t balance;          /* enum config_balance */
-	struct text capabilities;  /* empty: auto */
-	bool when_down_bye;        /* else: NO at the login */
+	uint32_t balance;	  /* enum config_balance */
+	struct text capabilities; /* empty: auto */
+	bool when_down_bye;	  /* else: NO at the login */
 	uint64_t connect_timeout_ms;
 	uint64_t greeting_timeout_ms;
 	uint64_t login_timeout_ms;
@@ -210,23 +245,27 @@ struct config_pool {
 };
 
 /* How the backend learns the client's address. */
-enum config_client_ip { CLIENT_IP_NONE, CLIENT_IP_PROXY_V1, CLIENT_IP_PROXY_V2,
-	CLIENT_IP_ID };
+enum config_client_ip {
+	CLIENT_IP_NONE,
+	CLIENT_IP_PROXY_V1,
+	CLIENT_IP_PROXY_V2,
+	CLIENT_IP_ID
+};
 
 struct config_backend {
 	struct text name;
 	uint32_t line;
 	struct text pool_name;
-	uint32_t pool;          /* index, resolved */
-	struct text host;       /* name or address; empty for a Unix socket */
+	uint32_t pool;	  /* index, resolved */
+	struct text host; /* name or address; empty for a Unix socket */
 	uint32_t port;
-	struct text unix_path;  /* at most 107 octets */
-	uint32_t weight;        /* 1..256 */
+	struct text unix_path; /* at most 107 octets */
+	uint32_t weight;       /* 1..256 */
 	uint32_t tier;
 	uint32_t max_connections;
 	struct items source_ip; /* struct addr, port 0 */
-	uint32_t client_ip;     /* enum config_client_ip */
-	uint32_t backend_tls;   /* 0 off, 1 verify, 2 pin */
+	uint32_t client_ip;	/* enum config_client_ip */
+	uint32_t backend_tls;	/* 0 off, 1 verify, 2 pin */
 	struct text backend_tls_ca;
 	struct text backend_tls_name;
 	struct text backend_tls_pin;
@@ -236,24 +275,24 @@ struct config_backend {
 
 struct config {
 	uint64_t layout;     /* CONFIG_LAYOUT of the program that made it */
-	uint64_t size;       /* of the whole image */
+	uint64_t size;	     /* of the whole image */
 	uint64_t generation; /* 1, 2, 3... */
 	struct config_gateway gateway;
 	struct config_limits limits;
-	struct items listens;      /* struct config_listen */
-	struct items tls;          /* struct config_tls */
+	struct items listens;	   /* struct config_listen */
+	struct items tls;	   /* struct config_tls */
 	struct items certificates; /* struct config_certificate */
-	struct items pools;        /* struct config_pool */
-	struct items backends;     /* struct config_backend */
+	struct items pools;	   /* struct config_pool */
+	struct items backends;	   /* struct config_backend */
 };
 
 /* Changes with the shape of the image: a role of another build refuses it. */
-#define CONFIG_LAYOUT                                                          \
-	(((uint64_t)1 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^       \
-	    ((uint64_t)sizeof(struct config_backend) << 32) ^                  \
-	    ((uint64_t)sizeof(struct config_pool) << 24) ^                     \
-	    ((uint64_t)sizeof(struct config_certificate) << 16) ^              \
-	    ((uint64_t)sizeof(struct config_tls) << 8) ^                       \
+#define CONFIG_LAYOUT                                                    \
+	(((uint64_t)1 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^ \
+	    ((uint64_t)sizeof(struct config_backend) << 32) ^            \
+	    ((uint64_t)sizeof(struct config_pool) << 24) ^               \
+	    ((uint64_t)sizeof(struct config_certificate) << 16) ^        \
+	    ((uint64_t)sizeof(struct config_tls) << 8) ^                 \
 	    (uint64_t)sizeof(struct config_listen))
 
 static inline const char *
@@ -275,12 +314,13 @@ config_items(const struct config *config, struct items items)
 	return (const char *)config + items.off;
 }
 
-#define CONFIG_ACCESSOR(name, member)                                          \
-	static inline const struct config_##name *config_##name##_at(          \
-	    const struct config *config, uint32_t index)                       \
-	{                                                                      \
-		return (const struct config_##name *)config_items(             \
-			   config, config->member) + index;                    \
+#define CONFIG_ACCESSOR(name, member)                                 \
+	static inline const struct config_##name *config_##name##_at( \
+	    const struct config *config, uint32_t index)              \
+	{                                                             \
+		return (const struct config_##name *)config_items(    \
+			   config, config->member) +                  \
+		       index;                                         \
 	}
 CONFIG_ACCESSOR(listen, listens)
 CONFIG_ACCESSOR(tls, tls)
