@@ -52,6 +52,19 @@ imap_is_tag(struct span text)
 }
 
 bool
+imap_next_word(struct span *text, struct span *out_word)
+{
+	while (text->len > 0 && text->data[0] == ' ')
+		span_advance(text, 1);
+	size_t len = 0;
+	while (len < text->len && text->data[len] != ' ')
+		len++;
+	*out_word = span_of(text->data, len);
+	span_advance(text, len);
+	return len > 0;
+}
+
+bool
 imap_is_quotable(struct span octets)
 {
 	for (size_t i = 0; i < octets.len; i++) {

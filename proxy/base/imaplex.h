@@ -13,6 +13,10 @@ bool imap_is_tag_char(uint8_t c);    /* ASTRING-CHAR without "+" */
 bool imap_is_atom(struct span text);
 bool imap_is_tag(struct span text);
 
+/* The next of the words in *text, and *text behind it; false: none is left.
+ * Any number of spaces separates them. */
+bool imap_next_word(struct span *text, struct span *out_word);
+
 /* May be sent as a quoted string: 7-bit, without CR, LF and NUL. */
 bool imap_is_quotable(struct span octets);
 

@@ -49,14 +49,15 @@ struct sasl {
 };
 
 /*
- * Begins with an AUTHENTICATE command. `allowed` is config_listen.mechanisms.
+ * Begins with an AUTHENTICATE command (sasl is overwritten; sasl_fini() is due
+ * whatever comes back). `allowed` is config_listen.mechanisms.
  * Never offered whatever it says: ANONYMOUS, EXTERNAL, names ending in -PLUS.
  * out_challenge: at least 64 octets of room; base64, may be empty.
  */
 enum sasl_status sasl_start(struct sasl *sasl, const struct command *command,
     uint32_t allowed, struct outbuf *out_challenge);
 
-/* A response line of the client. */
+/* A response line of the client, in answer to SASL_CHALLENGE. */
 enum sasl_status sasl_respond(
     struct sasl *sasl, struct span line, struct outbuf *out_challenge);
 
