@@ -44,15 +44,15 @@ enum balance_result {
 
 /* Makes the view of the named pool from the area; keeps credits of members
  * that stay. False: out of memory, the view is as before. */
-bool pool_view_update(struct pool_view *view, const struct backends_area *area,
-    const char *pool);
+bool pool_view_update(
+    struct pool_view *view, const struct backends_area *area, const char *pool);
 void pool_view_fini(struct pool_view *view);
 
 /* At least one member is up or unchecked. */
 bool pool_view_is_available(const struct pool_view *view);
 
 struct balance_request {
-	uint32_t balance;       /* enum config_balance: least or round_robin */
+	uint32_t balance;	/* enum config_balance: least or round_robin */
 	uint32_t min_available; /* of a tier, before the next is used too */
 	uint64_t random;
 	struct load_area *const *loads;

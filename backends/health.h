@@ -7,11 +7,15 @@
 
 struct health {
 	enum backend_state state; /* UNCHECKED at first */
-	uint32_t good;            /* in a row */
+	uint32_t good;		  /* in a row */
 	uint32_t bad;
 };
 
-enum health_outcome { HEALTH_GOOD, HEALTH_BAD, HEALTH_MISCONFIGURED };
+enum health_outcome {
+	HEALTH_GOOD,
+	HEALTH_BAD,
+	HEALTH_MISCONFIGURED
+};
 
 /*
  * Returns true when the state changed. From UNCHECKED the first outcome

@@ -12,6 +12,7 @@
  */
 #include "backends/pool.h"
 
+#include <stddef.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -24,6 +25,9 @@
 typedef uint64_t __attribute__((may_alias)) word;
 
 _Static_assert(sizeof(struct backend) % sizeof(word) == 0, "copied by words");
+_Static_assert(offsetof(struct backend, since_ms) ==
+		   offsetof(struct backend, latency_us) + sizeof(uint32_t),
+    "no padding: backends are compared as octets");
 _Static_assert(_Alignof(struct backend) == _Alignof(word), "copied by words");
 
 size_t

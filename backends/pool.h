@@ -25,16 +25,17 @@
 #include "proxy/base/addr.h"
 #include "proxy/base/span.h"
 
-#define BACKEND_NAME_MAX 64
+#define BACKEND_NAME_MAX	 64
 #define BACKEND_CAPABILITIES_MAX 1024
-#define BACKEND_SOURCES_MAX 8
+#define BACKEND_SOURCES_MAX	 8
 
 enum backend_state {
 	BACKEND_UNUSED,
 	BACKEND_UNCHECKED, /* not yet known: used when nothing is up */
 	BACKEND_UP,
 	BACKEND_DOWN,
-	BACKEND_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED: never used */
+	BACKEND_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED: never used
+				*/
 	BACKEND_DRAINING,
 };
 
@@ -53,7 +54,7 @@ struct backend {
 	uint32_t weight;
 	uint32_t tier;
 	uint32_t max_connections; /* 0: unlimited */
-	uint32_t client_ip;       /* enum config_client_ip */
+	uint32_t client_ip;	  /* enum config_client_ip */
 	uint32_t n_sources;
 	struct addr sources[BACKEND_SOURCES_MAX];
 	uint32_t latency_us; /* of the last good check; 0: none yet */

@@ -12,7 +12,7 @@
 #include "backends/reply.h"
 
 /* Room that `out` must have at each call. */
-#define PROBE_OUT_MAX 2048
+#define PROBE_OUT_MAX  2048
 #define PROBE_TEXT_MAX 128
 
 enum probe_verdict {
@@ -21,7 +21,7 @@ enum probe_verdict {
 	PROBE_PREAUTH,
 	PROBE_BYE,
 	PROBE_CLOSED,
-	PROBE_REFUSED,       /* a tagged NO or BAD to CAPABILITY */
+	PROBE_REFUSED,	     /* a tagged NO or BAD to CAPABILITY */
 	PROBE_LOGINDISABLED, /* misconfigured: it does not trust us */
 };
 

@@ -14,19 +14,19 @@
 struct proxyhdr {
 	struct addr client; /* ADDR_NONE: LOCAL, UNKNOWN or another family */
 	struct addr local;  /* the address the client connected to */
-	bool is_local;      /* a balancer's own connection */
+	bool is_local;	    /* a balancer's own connection */
 };
 
 /* What a v2 header tells a backend of the client's TLS. */
 struct proxyhdr_tls {
-	const char *version;  /* "TLSv1.3" */
-	const char *cipher;   /* NULL: not told */
-	const char *alpn;     /* NULL: none was negotiated */
-	const char *sni;      /* NULL: none (PP2_TYPE_AUTHORITY) */
+	const char *version; /* "TLSv1.3" */
+	const char *cipher;  /* NULL: not told */
+	const char *alpn;    /* NULL: none was negotiated */
+	const char *sni;     /* NULL: none (PP2_TYPE_AUTHORITY) */
 };
 
 enum proxyhdr_result {
-	PROXYHDR_MORE,     /* a valid beginning */
+	PROXYHDR_MORE,	   /* a valid beginning */
 	PROXYHDR_COMPLETE, /* out_len octets are the header */
 	PROXYHDR_BAD,
 };
@@ -42,8 +42,8 @@ enum proxyhdr_result proxyhdr_parse(
  * identifies itself as a login does passes the same as a login would). When
  * the families of client and local differ, both are told as IPv6 with the
  * IPv4 one mapped (v2), or UNKNOWN (v1). */
-void proxyhdr_write_v1(struct outbuf *out, const struct addr *client,
-    const struct addr *local);
+void proxyhdr_write_v1(
+    struct outbuf *out, const struct addr *client, const struct addr *local);
 void proxyhdr_write_v2(struct outbuf *out, const struct addr *client,
     const struct addr *local, const struct proxyhdr_tls *tls);
 
