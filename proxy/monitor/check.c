@@ -1,0 +1,343 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * See check.h. The stream and the timer live in the check, which is freed when
+ * both are closed. `is_over` is set by report() and check_cancel(): callbacks
+ * that come later only read what is left and close.
+ */
+#include "proxy/monitor/check.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "backends/probe.h"
+
+#define LINGER_MS 1000 /* for the answer to LOGOUT */
+
+union stream {
+	uv_handle_t handle;
+	uv_stream_t stream;
+	uv_tcp_t tcp;
+	uv_pipe_t pipe;
+};
+
+struct check {
+	struct check_params params;
+	struct probe probe;
+	union stream stream;
+	uv_timer_t timer;
+	uv_connect_t connect;
+	uint64_t started_ns;
+	int error; /* negative errno of something that failed at the start */
+	int n_handles;
+	bool is_over;
+	char in[4096];
+	uint8_t out[PROBE_OUT_MAX];
+};
+
+/* ---- the end ----------------------------------------------------------- */
+
+static void
+on_close(uv_handle_t *handle)
+{
+	struct check *check = handle->data;
+
+	if (--check->n_handles > 0)
+		return;
+	probe_fini(&check->probe);
+	free(check);
+}
+
+static void
+close_all(struct check *check)
+{
+	if (uv_is_closing(&check->stream.handle))
+		return;
+	uv_close(&check->stream.handle, on_close);
+	uv_close((uv_handle_t *)&check->timer, on_close);
+}
+
+void
+check_cancel(struct check *check)
+{
+	check->is_over = true;
+	close_all(check);
+}
+
+static void
+report(struct check *check, const struct check_result *result)
+{
+	struct check_result mine = *result;
+
+	check->is_over = true;
+	mine.index = check->params.index;
+	mine.capabilities = check->probe.capabilities;
+	mine.latency_us = (uv_hrtime() - check->started_ns) / 1000;
+	check->params.on_result(check->params.arg, &mine);
+}
+
+static bool
+is_our_error(int error)
+{
+	return error == UV_EMFILE || error == UV_ENFILE || error == UV_ENOMEM ||
+	       error == UV_ENOBUFS;
+}
+
+static void
+fail(struct check *check, const char *why, int error)
+{
+	struct check_result result = {.is_ours = is_our_error(error),
+	    .outcome = HEALTH_BAD,
+	    .why = why,
+	    .text = error != 0 ? uv_strerror(error) : ""};
+
+	report(check, &result);
+	close_all(check);
+}
+
+static enum health_outcome
+outcome_of(enum probe_verdict verdict)
+{
+	switch (verdict) {
+	case PROBE_GOOD:
+		return HEALTH_GOOD;
+	case PROBE_LOGINDISABLED:
+		return HEALTH_MISCONFIGURED;
+	case PROBE_GARBAGE:
+	case PROBE_PREAUTH:
+	case PROBE_BYE:
+	case PROBE_CLOSED:
+	case PROBE_REFUSED:
+		break;
+	}
+	return HEALTH_BAD;
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct check *check = timer->data;
+
+	if (check->is_over)
+		close_all(check);
+	else if (check->error != 0)
+		fail(check, "connect", check->error);
+	else
+		fail(check, "timeout", 0);
+}
+
+/* The answer to LOGOUT is awaited, or the backend would see a reset. */
+static void
+conclude(struct check *check)
+{
+	const struct probe *probe = &check->probe;
+	struct check_result result = {.outcome = outcome_of(probe->verdict),
+	    .why = probe_verdict_name(probe->verdict),
+	    .text = probe->text};
+
+	report(check, &result);
+	uv_timer_start(&check->timer, on_timer, LINGER_MS, 0);
+}
+
+/* ---- the dialogue ------------------------------------------------------ */
+
+/* A fresh connection takes these few octets at once, or it isn't worth it. */
+static bool
+write_out(struct check *check, const struct outbuf *out)
+{
+	uv_buf_t buf = uv_buf_init((char *)out->data, (unsigned)out->len);
+
+	return out->len == 0 ||
+	       uv_try_write(&check->stream.stream, &buf, 1) == (int)out->len;
+}
+
+static void
+after_step(
+    struct check *check, enum probe_status status, const struct outbuf *out)
+{
+	bool written = write_out(check, out);
+
+	if (status == PROBE_DONE)
+		conclude(check);
+	else if (!written)
+		fail(check, "closed", UV_EPIPE);
+}
+
+static void
+on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf)
+{
+	struct check *check = handle->data;
+
+	(void)suggested;
+	*out_buf = uv_buf_init(check->in, sizeof(check->in));
+}
+
+static void
+on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+	struct check *check = stream->data;
+	struct outbuf out;
+
+	if (n == 0)
+		return;
+	if (check->is_over) {
+		if (n < 0)
+			close_all(check);
+		return;
+	}
+	if (n < 0 && n != UV_EOF) {
+		fail(check, "closed", (int)n);
+		return;
+	}
+	if (n == UV_EOF) {
+		probe_eof(&check->probe);
+		conclude(check);
+		close_all(check);
+		return;
+	}
+	outbuf_init(&out, check->out, sizeof(check->out));
+	enum probe_status status =
+	    probe_feed(&check->probe, span_of(buf->base, (size_t)n), &out);
+	after_step(check, status, &out);
+}
+
+static struct addr
+local_address(const struct check *check)
+{
+	struct addr addr = {.family = ADDR_NONE};
+	struct sockaddr_storage sa = {.ss_family = AF_UNSPEC};
+	int len = sizeof(sa);
+
+	if (check->stream.handle.type == UV_TCP &&
+	    uv_tcp_getsockname(
+		&check->stream.tcp, (struct sockaddr *)&sa, &len) == 0)
+		addr_from_sockaddr((struct sockaddr *)&sa, &addr);
+	return addr;
+}
+
+static void
+on_connect(uv_connect_t *request, int status)
+{
+	struct check *check = request->data;
+	struct addr local;
+	struct outbuf out;
+
+	if (check->is_over)
+		return;
+	if (status < 0) {
+		fail(check, "connect", status);
+		return;
+	}
+	local = local_address(check);
+	outbuf_init(&out, check->out, sizeof(check->out));
+	enum probe_status next = probe_connected(&check->probe, &local, &out);
+	status = uv_read_start(&check->stream.stream, on_alloc, on_read);
+	if (status < 0)
+		fail(check, "connect", status);
+	else
+		after_step(check, next, &out);
+}
+
+/* ---- the start --------------------------------------------------------- */
+
+/* One of the sources that have the backend's family, or NULL. */
+static const struct addr *
+pick_source(const struct check *check)
+{
+	const struct backend *backend = &check->probe.backend;
+	uint64_t n = backend->n_sources;
+
+	for (uint64_t i = 0; i < n; i++) {
+		const struct addr *source =
+		    &backend->sources[(check->params.random + i) % n];
+		if (source->family == backend->endpoint.addr.family)
+			return source;
+	}
+	return NULL;
+}
+
+/* The kernel chooses the port when it knows the destination: otherwise the
+ * same port could not be used for two backends. */
+static int
+bind_source(int fd, const struct addr *source)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(source, &sa);
+	int on = 1;
+
+	setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on));
+	return bind(fd, (struct sockaddr *)&sa, len) == 0 ? 0 : -errno;
+}
+
+static int
+open_tcp(struct check *check)
+{
+	const struct addr *addr = &check->probe.backend.endpoint.addr;
+	const struct addr *source = pick_source(check);
+	int family = addr->family == ADDR_IPV6 ? AF_INET6 : AF_INET;
+
+	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -errno;
+	int error = source != NULL ? bind_source(fd, source) : 0;
+	if (error == 0)
+		error = uv_tcp_open(&check->stream.tcp, fd);
+	if (error != 0)
+		close(fd);
+	return error;
+}
+
+static int
+connect_tcp(struct check *check)
+{
+	struct sockaddr_storage sa;
+
+	int error = open_tcp(check);
+	if (error != 0)
+		return error;
+	uv_tcp_nodelay(&check->stream.tcp, 1);
+	addr_to_sockaddr(&check->probe.backend.endpoint.addr, &sa);
+	return uv_tcp_connect(&check->connect, &check->stream.tcp,
+	    (struct sockaddr *)&sa, on_connect);
+}
+
+static int
+connect_stream(struct check *check)
+{
+	const struct endpoint *endpoint = &check->probe.backend.endpoint;
+	uv_loop_t *loop = check->params.loop;
+
+	check->connect.data = check;
+	if (endpoint->path[0] == '\0') {
+		uv_tcp_init(loop, &check->stream.tcp);
+		return endpoint->addr.family == ADDR_NONE ? UV_EADDRNOTAVAIL
+							  : connect_tcp(check);
+	}
+	uv_pipe_init(loop, &check->stream.pipe, 0);
+	uv_pipe_connect(
+	    &check->connect, &check->stream.pipe, endpoint->path, on_connect);
+	return 0;
+}
+
+struct check *
+check_start(const struct check_params *params)
+{
+	struct check *check = calloc(1, sizeof(*check));
+
+	if (check == NULL)
+		return NULL;
+	check->params = *params;
+	check->n_handles = 2;
+	check->started_ns = uv_hrtime();
+	probe_init(&check->probe, params->backend);
+	uv_timer_init(params->loop, &check->timer);
+	check->error = connect_stream(check);
+	check->timer.data = check;
+	check->stream.handle.data = check;
+	uv_timer_start(&check->timer, on_timer,
+	    check->error != 0 ? 0 : params->timeout_ms, 0);
+	return check;
+}

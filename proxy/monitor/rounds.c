@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * See rounds.h. Invariant: monitor->n_checks is the number of nodes with a
+ * check; a draining or unused entry has none.
+ */
+#include "proxy/monitor/rounds.h"
+
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/monitor/check.h"
+#include "proxy/monitor/table.h"
+
+/* 1000 backends of which a third hangs for a check_timeout of 3 s in every
+ * check_interval of 5 s keep 200 busy; each costs a descriptor and 10 KB. */
+#define CHECKS_MAX 200
+#define RETRY_MS   1000 /* after trouble of our own */
+
+static const char remedy[] =
+    "the backend does not trust this gateway for plaintext logins: set "
+    "login_trusted_networks or haproxy_trusted_networks (Dovecot) for our "
+    "address, or client_ip = proxy_v2";
+
+/* ---- what a result means ----------------------------------------------- */
+
+static int
+level_of(enum backend_state state)
+{
+	switch (state) {
+	case BACKEND_UP:
+		return LEVEL_INFO;
+	case BACKEND_MISCONFIGURED:
+		return LEVEL_ERROR;
+	case BACKEND_UNUSED:
+	case BACKEND_UNCHECKED:
+	case BACKEND_DOWN:
+	case BACKEND_DRAINING:
+		break;
+	}
+	return LEVEL_WARN;
+}
+
+static void
+tell_state(struct monitor *monitor, const struct node *node,
+    enum backend_state from, const struct check_result *result)
+{
+	const struct backend *backend = &node->backend;
+	bool misconfigured = backend->state == BACKEND_MISCONFIGURED;
+	struct event event;
+
+	table_begin_event(&event, backend, from, level_of(backend->state));
+	event_str(&event, FIELD_WHY, result->why);
+	event_str(&event, FIELD_TEXT, misconfigured ? remedy : result->text);
+	if (backend->state == BACKEND_UP)
+		event_u64(&event, FIELD_LATENCY_MS, result->latency_us / 1000);
+	monitor_send(monitor, &event);
+}
+
+/*
+ * Smoothed over about eight checks. Every write makes all readers look at
+ * their tables again, so a change that tells nobody anything is not written.
+ */
+static bool
+note_latency(struct node *node, uint64_t latency_us)
+{
+	uint64_t smooth = node->latency_us;
+	uint64_t known = node->backend.latency_us;
+
+	if (latency_us > UINT32_MAX)
+		latency_us = UINT32_MAX;
+	smooth = smooth == 0 ? latency_us : (7 * smooth + latency_us) / 8;
+	/* 0 means "none yet". */
+	node->latency_us = smooth > 0 ? smooth : 1;
+	uint64_t change = smooth > known ? smooth - known : known - smooth;
+	if (known != 0 && (change < 200 || change < known / 8))
+		return false;
+	node->backend.latency_us = (uint32_t)node->latency_us;
+	return true;
+}
+
+static bool
+note_capabilities(struct backend *backend, const char *capabilities)
+{
+	size_t len = strlen(capabilities);
+
+	ENSURE(len < sizeof(backend->capabilities));
+	if (strcmp(backend->capabilities, capabilities) == 0)
+		return false;
+	memset(backend->capabilities, 0, sizeof(backend->capabilities));
+	memcpy(backend->capabilities, capabilities, len);
+	return true;
+}
+
+static void
+note_result(struct monitor *monitor, struct node *node,
+    const struct check_result *result)
+{
+	struct backend *backend = &node->backend;
+	enum backend_state from = backend->state;
+	bool changed = false;
+
+	bool moved =
+	    health_note(&node->health, result->outcome, node->rise, node->fall);
+	if (moved) {
+		backend->state = node->health.state;
+		backend->since_ms = table_now(monitor);
+	}
+	if (result->outcome == HEALTH_GOOD) {
+		changed |= note_capabilities(backend, result->capabilities);
+		changed |= note_latency(node, result->latency_us);
+	}
+	if (moved || changed)
+		table_write(monitor, result->index);
+	if (moved)
+		tell_state(monitor, node, from, result);
+}
+
+/* ---- when -------------------------------------------------------------- */
+
+/*
+ * The interval with 10 % to either side, so that gateways don't march in step.
+ * All first checks come together; the second come at any time of one interval,
+ * which spreads them evenly from then on.
+ */
+static uint64_t
+next_delay(struct monitor *monitor, const struct node *node)
+{
+	uint64_t interval = node->interval_ms;
+
+	if (!node->checked)
+		return 1 + monitor_random(monitor, interval);
+	return interval - interval / 10 +
+	       monitor_random(monitor, interval / 5 + 1);
+}
+
+static void
+on_result(void *arg, const struct check_result *result)
+{
+	struct monitor *monitor = arg;
+	struct node *node = &monitor->nodes[result->index];
+
+	node->check = NULL;
+	monitor->n_checks--;
+	if (result->is_ours) {
+		node->due_ms = table_now(monitor) + RETRY_MS;
+	} else {
+		/* Counted from the start of the check, which was due_ms. */
+		node->due_ms += next_delay(monitor, node);
+		if (node->due_ms < table_now(monitor))
+			node->due_ms = table_now(monitor);
+		note_result(monitor, node, result);
+	}
+	node->checked = true;
+	rounds_arm(monitor);
+	monitor_check_ready(monitor);
+}
+
+static void
+start(struct monitor *monitor, uint32_t index)
+{
+	struct node *node = &monitor->nodes[index];
+	struct check_params params = {.loop = &monitor->loop,
+	    .backend = &node->backend,
+	    .index = index,
+	    .timeout_ms = node->timeout_ms,
+	    .random = monitor_random(monitor, UINT32_MAX),
+	    .arg = monitor,
+	    .on_result = on_result};
+
+	node->check = check_start(&params);
+	node->due_ms = table_now(monitor);
+	if (node->check == NULL)
+		node->due_ms += RETRY_MS;
+	else
+		monitor->n_checks++;
+}
+
+static bool
+waits_for_check(const struct node *node)
+{
+	return node->in_use && node->wanted && node->check == NULL &&
+	       node->backend.state != BACKEND_DRAINING;
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct monitor *monitor = timer->data;
+	uint64_t now = table_now(monitor);
+	uint32_t first = monitor->cursor;
+
+	/* Each search begins where the one before stopped, so that a table
+	 * larger than CHECKS_MAX starves nobody. */
+	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
+		uint32_t at = (first + i) % monitor->n_nodes;
+		const struct node *node = &monitor->nodes[at];
+		if (!waits_for_check(node) || node->due_ms > now)
+			continue;
+		if (monitor->n_checks >= CHECKS_MAX)
+			break;
+		start(monitor, at);
+		monitor->cursor = at + 1;
+	}
+	rounds_arm(monitor);
+}
+
+void
+rounds_arm(struct monitor *monitor)
+{
+	uint64_t now = table_now(monitor), next = UINT64_MAX;
+
+	monitor->tick.data = monitor;
+	/* When all places are taken, the next result calls again. */
+	if (monitor->n_checks >= CHECKS_MAX)
+		return;
+	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
+		const struct node *node = &monitor->nodes[i];
+		if (waits_for_check(node) && node->due_ms < next)
+			next = node->due_ms;
+	}
+	if (next == UINT64_MAX)
+		uv_timer_stop(&monitor->tick);
+	else
+		uv_timer_start(
+		    &monitor->tick, on_tick, next > now ? next - now : 0, 0);
+}
+
+void
+rounds_forget(struct monitor *monitor, uint32_t index)
+{
+	struct node *node = &monitor->nodes[index];
+
+	if (node->check == NULL)
+		return;
+	check_cancel(node->check);
+	node->check = NULL;
+	monitor->n_checks--;
+}
+
+bool
+rounds_is_first_over(const struct monitor *monitor)
+{
+	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
+		const struct node *node = &monitor->nodes[i];
+		if (node->in_use && node->wanted && !node->checked)
+			return false;
+	}
+	return true;
+}
