@@ -50,7 +50,7 @@ class Gateway:
             "certificate main": {"chain": leaf.chain, "key": leaf.key},
             "limits": {},
             "pool mail": {"check_interval": "1s", "check_rise": 1,
-                          "check_fall": 1, "slow_start": "0s",
+                          "check_fall": 1,
                           "wait_for_backend": "2s"},
         }
         if os.getuid() == 0:

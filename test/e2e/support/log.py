@@ -7,9 +7,18 @@ import re
 
 from . import MARK
 
-# key=value pairs, one space between; a value is bare or quoted.
-PAIR = re.compile(r'([a-z_]+)=(?:"((?:[^"\\\x00-\x1f\x7f-\U0010ffff]|\\.)*)"'
-                  r'|([^\x00-\x20"\\=\x7f-\U0010ffff]*))(?: |$)')
+PAIR = re.compile(
+    r'([a-z_]+)=(?:([A-Za-z0-9._:/@+\-\[\]]+)'
+    r'|"((?:[ !#-\[\]-~]|\\["\\nrt]|\\x[0-9a-f]{2})*)")(?: (?=[a-z])|$)')
+ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|(.))')
+LEVELS = ("error", "warn", "info", "debug")
+
+
+def unescape(text):
+    return ESCAPE.sub(
+        lambda found: chr(int(found.group(1), 16)) if found.group(1) else
+        {"n": "\n", "r": "\r", "t": "\t"}.get(found.group(2),
+                                              found.group(2)), text)
 
 
 def parse_logfmt(line):
@@ -19,17 +28,26 @@ def parse_logfmt(line):
     while position < len(line):
         found = PAIR.match(line, position)
         assert found, f"at {position}: {line!r}"
-        key, quoted, bare = found.groups()
+        key, bare, quoted = found.groups()
         assert key not in fields, f"{key} twice: {line!r}"
-        fields[key] = bare if quoted is None else quoted
+        fields[key] = bare if quoted is None else unescape(quoted)
         position = found.end()
-    assert not line.endswith(" "), line
+    check_head(fields, line)
     return fields
+
+
+def check_head(fields, line):
+    assert list(fields)[:3] == ["ts", "level", "event"], line
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
+                        fields["ts"]), line
+    assert fields["level"] in LEVELS, line
 
 
 def parse_json(line):
     fields = json.loads(line)
     assert isinstance(fields, dict), line
+    assert all(" " <= octet <= "~" for octet in line), line
+    check_head(fields, line)
     return {key: value if isinstance(value, str) else json.dumps(value)
             for key, value in fields.items()}
 
