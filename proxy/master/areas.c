@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: ISC */
+/* See areas.h. Called by the master. */
+#include "proxy/master/areas.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/ipc/channel.h"
+
+#define NO_AREA ((struct area){.rw_fd = -1, .ro_fd = -1})
+
+static struct area *
+new_areas(uint32_t n)
+{
+	struct area *list = malloc(n * sizeof(*list));
+	ENSURE(list != NULL);
+	for (uint32_t i = 0; i < n; i++)
+		list[i] = NO_AREA;
+	return list;
+}
+
+static bool
+open_slot(struct areas *areas, uint32_t i, uint32_t n_backends)
+{
+	if (!area_create(
+		"slot", slot_area_size(areas->capacity), &areas->slots[i]) ||
+	    !area_create("load", load_area_size(n_backends), &areas->loads[i]))
+		return false;
+	/* Not slot_area_clear(): it would touch, and so allocate, every page
+	 * of an area that is all zeros. */
+	areas_slot(areas, i)->layout = IPC_LAYOUT;
+	areas_slot(areas, i)->n_records = areas->capacity;
+	load_area_init(areas->loads[i].data, n_backends);
+	return true;
+}
+
+static bool
+open_all(struct areas *areas, uint32_t n_backends)
+{
+	if (!area_create(
+		"backends", backends_area_size(n_backends), &areas->backends) ||
+	    !area_create(
+		"tickets", sizeof(struct tickets_area), &areas->tickets))
+		return false;
+	backends_area_init(areas->backends.data, n_backends);
+	areas_tickets(areas)->layout = IPC_LAYOUT;
+	for (uint32_t i = 0; i < areas->n_slots; i++)
+		if (!open_slot(areas, i, n_backends))
+			return false;
+	return true;
+}
+
+bool
+areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
+{
+	uint32_t n = config->gateway.workers;
+	*areas = (struct areas){.n_slots = n,
+	    .capacity = capacity,
+	    .slots = new_areas(n),
+	    .loads = new_areas(n),
+	    .backends = NO_AREA,
+	    .tickets = NO_AREA};
+	if (open_all(areas, config->gateway.max_backends))
+		return true;
+	int saved = errno;
+	areas_close(areas);
+	errno = saved;
+	return false;
+}
+
+void
+areas_close(struct areas *areas)
+{
+	if (areas->slots == NULL)
+		return;
+	for (uint32_t i = 0; i < areas->n_slots; i++) {
+		area_close(&areas->slots[i]);
+		area_close(&areas->loads[i]);
+	}
+	area_close(&areas->backends);
+	area_close(&areas->tickets);
+	free(areas->slots);
+	free(areas->loads);
+	*areas = (struct areas){0};
+}
+
+struct slot_area *
+areas_slot(const struct areas *areas, uint32_t slot)
+{
+	ENSURE(slot < areas->n_slots);
+	return areas->slots[slot].data;
+}
+
+struct tickets_area *
+areas_tickets(const struct areas *areas)
+{
+	return areas->tickets.data;
+}
+
+void
+areas_clear_slot(struct areas *areas, uint32_t slot)
+{
+	slot_area_clear(areas_slot(areas, slot), areas->capacity);
+	struct load_area *load = areas->loads[slot].data;
+	/* Others read it at any time: word by word, never a memset. Our own
+	 * size, not the area's: a hijacked worker could have changed it. */
+	size_t n =
+	    (areas->loads[slot].size - sizeof(*load)) / sizeof(load->active[0]);
+	for (size_t i = 0; i < n; i++)
+		atomic_store_explicit(
+		    &load->active[i], 0, memory_order_relaxed);
+	load->n_entries = (uint32_t)n;
+}

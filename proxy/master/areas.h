@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: ISC */
+/* The shared areas: made once by the master, whose descriptors outlive every
+ * role (DESIGN section 2). */
+#ifndef MASTER_AREAS_H
+#define MASTER_AREAS_H
+
+#include "backends/pool.h"
+#include "config/config.h"
+#include "proxy/ipc/area.h"
+#include "proxy/ipc/slot.h"
+#include "tls/ticket.h"
+
+struct areas {
+	uint32_t n_slots;
+	uint32_t capacity;  /* session records per slot */
+	struct area *slots; /* heap, n_slots each */
+	struct area *loads;
+	struct area backends;
+	struct area tickets;
+};
+
+/* False: errno, nothing is held. */
+bool areas_open(
+    struct areas *areas, const struct config *config, uint32_t capacity);
+void areas_close(struct areas *areas);
+
+struct slot_area *areas_slot(const struct areas *areas, uint32_t slot);
+struct tickets_area *areas_tickets(const struct areas *areas);
+
+/* After the worker of the slot died: nothing of it is counted any more. */
+void areas_clear_slot(struct areas *areas, uint32_t slot);
+
+#endif

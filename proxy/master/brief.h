@@ -1,0 +1,18 @@
+/* SPDX-License-Identifier: ISC */
+/* What a process is told before it begins: the one place that decides which
+ * role gets which descriptor (DESIGN sections 1 and 2). */
+#ifndef MASTER_BRIEF_H
+#define MASTER_BRIEF_H
+
+struct child;
+
+/* Everything from HELLO to START, in the order of proxy/ipc/channel.h. */
+void brief_child(struct child *child);
+
+/* The running snapshot; to the keeper the keys. */
+void brief_snapshot(struct child *child);
+
+/* To the observer: the log files as they are now. */
+void brief_logs(struct child *observer);
+
+#endif

@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: ISC */
+/* See check.h. Nothing is bound, created or started here. */
+#include "proxy/master/check.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/master/compile.h"
+#include "tls/policy.h"
+
+void
+check_show(const struct problems *problems)
+{
+	if (problems->errors != NULL)
+		fprintf(stderr, "%s", problems->errors);
+	if (problems->warnings != NULL)
+		fprintf(stderr, "%s", problems->warnings);
+}
+
+static void
+find_user(const char *path, const char *key, const char *name,
+    struct identity *out, struct problems *problems)
+{
+	switch (identity_find(name, out)) {
+	case IDENTITY_FOUND:
+		break;
+	case IDENTITY_UNKNOWN:
+		problems_error(problems, "%s: %s = %s: there is no such user",
+		    path, key, name);
+		break;
+	case IDENTITY_IS_ROOT:
+		problems_error(problems, "%s: %s = %s: a role must not be root",
+		    path, key, name);
+		break;
+	}
+}
+
+void
+check_identities(const struct config *config, const char *path,
+    struct identity *out_user, struct identity *out_keeper_user,
+    struct problems *problems)
+{
+	const char *user = config_text(config, config->gateway.user);
+	const char *keeper = config_text(config, config->gateway.keeper_user);
+	*out_user = (struct identity){0};
+	find_user(path, "user", user, out_user, problems);
+	*out_keeper_user = *out_user;
+	if (keeper[0] == '\0' || strcmp(keeper, user) == 0)
+		return;
+	struct identity found;
+	switch (identity_find(keeper, &found)) {
+	case IDENTITY_FOUND:
+		*out_keeper_user = found;
+		break;
+	case IDENTITY_UNKNOWN:
+		problems_warn(problems,
+		    "%s: keeper_user = %s: there is no such user, the keeper "
+		    "runs as %s",
+		    path, keeper, user);
+		break;
+	case IDENTITY_IS_ROOT:
+		problems_error(problems,
+		    "%s: keeper_user = %s: a role must not be root", path,
+		    keeper);
+		break;
+	}
+}
+
+static bool
+compile_path(const char *path, struct compiled *out)
+{
+	struct secret text;
+	*out = (struct compiled){0};
+	if (!compile_read(path, &text, &out->problems))
+		return false;
+	struct compile_request request = {
+	    .path = path,
+	    .text = span_secret(&text),
+	    .capacity = compile_capacity(privilege_raise_descriptors()),
+	};
+	bool compiled = compile(&request, out);
+	secret_wipe(&text);
+	return compiled;
+}
+
+static void
+say_good(const char *path, const struct config *config)
+{
+	const struct config_gateway *gateway = &config->gateway;
+	policy_print(config, stdout);
+	printf("max_connections: %u (%u workers, %u sessions each)\n",
+	    gateway->max_connections, gateway->workers,
+	    gateway->max_connections / gateway->workers);
+	printf("%s: the configuration is good\n", path);
+}
+
+int
+check_run(const char *path)
+{
+	struct compiled compiled;
+	bool good = compile_path(path, &compiled);
+	if (good && geteuid() == 0) {
+		struct identity user, keeper;
+		check_identities(builder_config(compiled.builder), path, &user,
+		    &keeper, &compiled.problems);
+	}
+	check_show(&compiled.problems);
+	check_show(&compiled.faults);
+	/* A faulty certificate would not stop the start; whoever asks wants to
+	 * know all the same. */
+	good = good && compiled.problems.n_errors == 0 &&
+	       compiled.faults.n_errors == 0;
+	if (good)
+		say_good(path, builder_config(compiled.builder));
+	compiled_fini(&compiled);
+	return good ? 0 : 1;
+}
+
+int
+check_print(const char *path)
+{
+	struct problems problems = {0};
+	struct builder *builder = config_load(path, &problems);
+	if (builder != NULL)
+		policy_check(builder, path, &problems);
+	bool good = builder != NULL && problems.n_errors == 0;
+	check_show(&problems);
+	if (good)
+		config_print(builder_config(builder), stdout);
+	builder_free(builder);
+	problems_free(&problems);
+	return good ? 0 : 1;
+}

@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: ISC */
+/* See compile.h. Opens the files that the configuration names, and no other. */
+#include "proxy/master/compile.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/master/watch.h"
+#include "tls/policy.h"
+
+#define TEXT_MAX (64 << 20)
+/* Listeners, areas, channels, spare ones. */
+#define DESCRIPTORS_RESERVED 64
+/* 131,072 records are 48 MB of an area: more sessions than a thread serves. */
+#define CAPACITY_MAX 131072
+
+uint32_t
+compile_capacity(uint64_t n_descriptors)
+{
+	if (n_descriptors < DESCRIPTORS_RESERVED + 2)
+		return 1;
+	uint64_t capacity = (n_descriptors - DESCRIPTORS_RESERVED) / 2;
+	return capacity > CAPACITY_MAX ? CAPACITY_MAX : (uint32_t)capacity;
+}
+
+static bool
+read_all(int fd, struct secret *out_text)
+{
+	char buf[16384];
+	for (;;) {
+		ssize_t n = read(fd, buf, sizeof(buf));
+		if (n == 0)
+			return true;
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return false;
+		if (out_text->len + (size_t)n > TEXT_MAX) {
+			errno = EFBIG;
+			return false;
+		}
+		ENSURE(secret_append(out_text, span_of(buf, (size_t)n)));
+	}
+}
+
+bool
+compile_read(
+    const char *path, struct secret *out_text, struct problems *problems)
+{
+	*out_text = (struct secret){0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd >= 0 && read_all(fd, out_text)) {
+		close(fd);
+		return true;
+	}
+	problems_error(problems, "%s: %s", path, strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	secret_wipe(out_text);
+	return false;
+}
+
+/* auto is what the descriptors allow, and no more than that can be had. */
+static void
+settle_connections(
+    const struct compile_request *request, struct compiled *compiled)
+{
+	struct config_gateway *gateway =
+	    &builder_config(compiled->builder)->gateway;
+	uint64_t allowed = (uint64_t)gateway->workers * request->capacity;
+	uint64_t wanted = gateway->max_connections;
+	if (wanted != 0 && wanted <= allowed)
+		return;
+	gateway->max_connections = (uint32_t)allowed;
+	if (wanted == 0)
+		return;
+	problems_warn(&compiled->problems,
+	    "%s: max_connections = %" PRIu64 " is lowered to %" PRIu64
+	    ": %u workers hold %u sessions each, two descriptors a session "
+	    "(LimitNOFILE, ulimit -n)",
+	    request->path, wanted, allowed, gateway->workers,
+	    request->capacity);
+}
+
+bool
+compile(const struct compile_request *request, struct compiled *out)
+{
+	*out = (struct compiled){0};
+	out->builder =
+	    config_load_text(request->path, request->text, &out->problems);
+	if (out->builder == NULL)
+		return false;
+	policy_check(out->builder, request->path, &out->problems);
+	if (out->problems.n_errors > 0)
+		goto fail;
+	settle_connections(request, out);
+	out->files = watch_signature(builder_config(out->builder));
+	if (certificates_load(out->builder, request->path, request->running,
+		request->running_keys, &out->faults, &out->keys))
+		return true;
+fail:
+	builder_free(out->builder);
+	out->builder = NULL;
+	return false;
+}
+
+void
+compiled_fini(struct compiled *compiled)
+{
+	if (compiled->builder != NULL)
+		builder_free(compiled->builder);
+	if (compiled->keys.data != NULL)
+		key_image_free(&compiled->keys);
+	problems_free(&compiled->problems);
+	problems_free(&compiled->faults);
+	*compiled = (struct compiled){0};
+}

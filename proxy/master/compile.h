@@ -1,0 +1,42 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * From the text of a configuration file to what the roles get: a judged image
+ * and the keys. Used by -t, at the start and by every reload.
+ */
+#ifndef MASTER_COMPILE_H
+#define MASTER_COMPILE_H
+
+#include "config/load.h"
+#include "tls/certificate.h"
+
+struct compiled {
+	struct builder *builder; /* NULL: compile() returned false */
+	struct key_image keys;
+	uint64_t files; /* watch_signature() from before they were read */
+	struct problems problems; /* of the configuration */
+	struct problems faults;	  /* of certificates, each its own */
+};
+
+struct compile_request {
+	const char *path; /* for messages */
+	struct span text;
+	uint32_t capacity; /* sessions a worker can hold */
+	/* What certificates fall back to; NULL: nothing. */
+	const struct config *running;
+	const struct key_image *running_keys;
+};
+
+/* The whole file, owned by the caller. False: one error in problems. */
+bool compile_read(
+    const char *path, struct secret *out_text, struct problems *problems);
+
+/* False: `problems` or `faults` has the errors; compiled_fini() in any case. */
+bool compile(const struct compile_request *request, struct compiled *out);
+
+/* Releases what was not taken out (a builder or keys that are set to NULL). */
+void compiled_fini(struct compiled *compiled);
+
+/* Sessions a worker can hold: two descriptors each, and some to spare. */
+uint32_t compile_capacity(uint64_t n_descriptors);
+
+#endif

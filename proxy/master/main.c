@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: ISC */
+/* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
+/* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c tls/policy.c */
+/* needs: tls/ticket.c */
+/* libs: boringssl uv inih */
+/*
+ * sallyport, the one program that a person starts: the gateway's master, and
+ * what explains, checks and controls it.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <uv.h>
+
+#include "proxy/master/arguments.h"
+#include "proxy/master/check.h"
+#include "proxy/master/ctl.h"
+#include "proxy/master/master.h"
+#include "tls/key.h"
+
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+static int
+print_versions(void)
+{
+	printf("sallyport %s\n"
+	       "BoringSSL API %d\n"
+	       "libuv %s\n"
+	       "compiled by %s\n",
+	    SALLYPORT_VERSION, BORINGSSL_API_VERSION, uv_version_string(),
+	    COMPILER);
+	return 0;
+}
+
+static int
+run_gateway(const char *path, const sigset_t *before)
+{
+	int status = master_run(path);
+	(void)sigprocmask(SIG_SETMASK, before, NULL);
+	return status;
+}
+
+int
+main(int argc, char **argv)
+{
+	/* First of all: a signal that comes now is handled later, not lost. */
+	sigset_t handled, before;
+	master_signals(&handled);
+	(void)sigprocmask(SIG_BLOCK, &handled, &before);
+	(void)signal(SIGPIPE, SIG_IGN);
+
+	struct arguments arguments = arguments_parse(argc, argv);
+	if (arguments.mode == RUN_GATEWAY)
+		return run_gateway(arguments.path, &before);
+	/* Everything else is short and may be interrupted. */
+	(void)sigprocmask(SIG_SETMASK, &before, NULL);
+	switch (arguments.mode) {
+	case RUN_GATEWAY:
+		break;
+	case RUN_CHECK:
+		return check_run(arguments.path);
+	case RUN_PRINT:
+		return check_print(arguments.path);
+	case RUN_VERSION:
+		return print_versions();
+	case RUN_HELP:
+		fputs(arguments_usage, stdout);
+		return 0;
+	case RUN_CTL:
+		return ctl_main(argc, argv);
+	case RUN_BAD:
+		fputs(arguments_usage, stderr);
+		break;
+	}
+	return 2;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: ISC */
+/* See pulse.h. Called by the master. */
+#include "proxy/master/pulse.h"
+
+#include "proxy/master/master.h"
+#include "proxy/master/report.h"
+
+#define LOOK_MS 1000
+/* Our own look came late: so did the workers' ticks, nobody is to blame. */
+#define PAUSED_MS   1800
+#define MISSED_HUNG 2
+#define MISSED_DEAD 4
+
+static void
+look(struct child *worker, bool was_paused)
+{
+	struct slot_area *area =
+	    areas_slot(&worker->master->areas, worker->slot);
+	uint64_t beat =
+	    atomic_load_explicit(&area->heartbeat, memory_order_relaxed);
+	if (beat != worker->beat || was_paused || !worker->ready) {
+		worker->beat = beat;
+		worker->missed = 0;
+		if (!worker->hung)
+			return;
+		worker->hung = false;
+		report_role(worker, "answers again", NULL);
+		master_steer(worker->master);
+		return;
+	}
+	worker->missed++;
+	if (worker->missed == MISSED_HUNG) {
+		worker->hung = true;
+		report_role(worker, "hangs", "no heartbeat");
+		master_steer(worker->master);
+	}
+	if (worker->missed >= MISSED_DEAD)
+		child_kill(worker, "hang");
+}
+
+uint64_t
+pulse_hearts(struct master *master, uint64_t now_ms)
+{
+	if (master->state != MASTER_RUNNING)
+		return UINT64_MAX;
+	uint64_t since_ms = now_ms - master->beat_ms;
+	if (since_ms < LOOK_MS)
+		return master->beat_ms + LOOK_MS;
+	master->beat_ms = now_ms;
+	for (uint32_t i = 0; i < master->areas.n_slots; i++)
+		look(master_worker(master, i), since_ms > PAUSED_MS);
+	return now_ms + LOOK_MS;
+}
+
+/* All of them: a reload may add a [tls] section. */
+void
+pulse_start_tickets(struct master *master, uint64_t now_ms)
+{
+	struct tickets_area *area = areas_tickets(&master->areas);
+	for (uint32_t i = 0; i < TICKET_RINGS; i++) {
+		ticket_ring_start(&area->rings[i]);
+		master->rotated_ms[i] = now_ms;
+	}
+}
+
+uint64_t
+pulse_tickets(struct master *master, uint64_t now_ms)
+{
+	const struct config *config = master_config(master);
+	struct tickets_area *area = areas_tickets(&master->areas);
+	uint64_t next_ms = UINT64_MAX;
+	for (uint32_t i = 0; i < config->tls.n && i < TICKET_RINGS; i++) {
+		const struct config_tls *tls = config_tls_at(config, i);
+		if (!tls->tickets)
+			continue;
+		if (now_ms - master->rotated_ms[i] >= tls->ticket_rotation_ms) {
+			ticket_ring_rotate(&area->rings[i]);
+			master->rotated_ms[i] = now_ms;
+		}
+		uint64_t due_ms =
+		    master->rotated_ms[i] + tls->ticket_rotation_ms;
+		if (due_ms < next_ms)
+			next_ms = due_ms;
+	}
+	return next_ms;
+}

@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: ISC */
+/* See watch.h. Called by the master. Nothing is read but directory entries. */
+#include "proxy/master/watch.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define QUIET_MS 500
+#define POLL_MS	 30000
+#define MARK_EVENTS                                            \
+	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
+	    IN_CLOSE_WRITE | IN_ATTRIB)
+
+/* FNV-1a: files change by administration, not by an adversary. */
+static uint64_t
+mix(uint64_t hash, const void *data, size_t len)
+{
+	const uint8_t *octets = data;
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ octets[i]) * UINT64_C(0x100000001b3);
+	return hash;
+}
+
+static uint64_t
+mix_file(uint64_t hash, const char *path)
+{
+	struct stat status;
+	if (path[0] == '\0' || stat(path, &status) != 0)
+		return mix(hash, "-", 1);
+	hash = mix(hash, &status.st_dev, sizeof(status.st_dev));
+	hash = mix(hash, &status.st_ino, sizeof(status.st_ino));
+	hash = mix(hash, &status.st_size, sizeof(status.st_size));
+	hash = mix(hash, &status.st_mode, sizeof(status.st_mode));
+	hash = mix(hash, &status.st_mtim.tv_sec, sizeof(status.st_mtim.tv_sec));
+	return mix(
+	    hash, &status.st_mtim.tv_nsec, sizeof(status.st_mtim.tv_nsec));
+}
+
+uint64_t
+watch_signature(const struct config *config)
+{
+	uint64_t hash = UINT64_C(0xcbf29ce484222325);
+	for (uint32_t i = 0; i < config->certificates.n; i++) {
+		const struct config_certificate *certificate =
+		    config_certificate_at(config, i);
+		hash = mix_file(hash, config_text(config, certificate->chain));
+		hash = mix_file(hash, config_text(config, certificate->key));
+		hash = mix_file(hash, config_text(config, certificate->ocsp));
+	}
+	return hash;
+}
+
+void
+watch_init(struct watch *watch)
+{
+	*watch = (struct watch){.look_ms = UINT64_MAX};
+	watch->fd = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+}
+
+static void
+remove_marks(struct watch *watch)
+{
+	/* One directory may be there many times; the first removal counts. */
+	for (size_t i = 0; i < watch->n_marks; i++)
+		(void)inotify_rm_watch(watch->fd, watch->marks[i]);
+	free(watch->marks);
+	watch->marks = NULL;
+	watch->n_marks = 0;
+}
+
+void
+watch_fini(struct watch *watch)
+{
+	remove_marks(watch);
+	if (watch->fd >= 0)
+		close(watch->fd);
+	*watch = (struct watch){.fd = -1, .look_ms = UINT64_MAX};
+}
+
+static void
+mark_directory_of(struct watch *watch, const char *path)
+{
+	char directory[PATH_MAX];
+	const char *slash = strrchr(path, '/');
+	size_t len = slash == NULL ? 0 : (size_t)(slash - path);
+	if (len >= sizeof(directory))
+		return;
+	memcpy(directory, path, len);
+	directory[len] = '\0';
+	if (len == 0)
+		directory[0] = slash == NULL ? '.' : '/', directory[1] = '\0';
+	int mark = inotify_add_watch(watch->fd, directory, MARK_EVENTS);
+	if (mark >= 0)
+		watch->marks[watch->n_marks++] = mark;
+}
+
+static void
+mark_file(struct watch *watch, const char *path)
+{
+	if (path[0] == '\0')
+		return;
+	mark_directory_of(watch, path);
+	char target[PATH_MAX];
+	if (realpath(path, target) != NULL)
+		mark_directory_of(watch, target);
+}
+
+/* Three files of a certificate, two directories each. */
+static void
+add_marks(struct watch *watch)
+{
+	const struct config *config = watch->config;
+	size_t n = (size_t)config->certificates.n * 3 * 2;
+	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
+	if (watch->marks == NULL)
+		return; /* stat(2) goes on */
+	for (uint32_t i = 0; i < config->certificates.n; i++) {
+		const struct config_certificate *certificate =
+		    config_certificate_at(config, i);
+		mark_file(watch, config_text(config, certificate->chain));
+		mark_file(watch, config_text(config, certificate->key));
+		mark_file(watch, config_text(config, certificate->ocsp));
+	}
+}
+
+void
+watch_set(struct watch *watch, const struct config *config, uint64_t signature,
+    uint64_t now_ms)
+{
+	remove_marks(watch);
+	watch->config = config;
+	if (watch->fd >= 0)
+		add_marks(watch);
+	watch_done(watch, signature);
+	/* At once: the marks are younger than the signature. */
+	watch->look_ms = now_ms + QUIET_MS;
+}
+
+void
+watch_done(struct watch *watch, uint64_t signature)
+{
+	watch->loaded = signature;
+	watch->seen = signature;
+}
+
+void
+watch_ready(struct watch *watch, uint64_t now_ms)
+{
+	char events[4096];
+	while (read(watch->fd, events, sizeof(events)) > 0)
+		;
+	if (watch->look_ms > now_ms + QUIET_MS)
+		watch->look_ms = now_ms + QUIET_MS;
+}
+
+bool
+watch_step(struct watch *watch, uint64_t now_ms, uint64_t *out_next_ms)
+{
+	*out_next_ms = watch->look_ms;
+	if (watch->config == NULL || now_ms < watch->look_ms)
+		return false;
+	uint64_t now_is = watch_signature(watch->config);
+	bool differs = now_is != watch->loaded;
+	bool is_quiet = now_is == watch->seen;
+	watch->seen = now_is;
+	watch->look_ms = now_ms + (differs && !is_quiet ? QUIET_MS : POLL_MS);
+	*out_next_ms = watch->look_ms;
+	return differs && is_quiet;
+}
