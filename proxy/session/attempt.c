@@ -1,0 +1,390 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * LOGIN: from credentials to a verdict. Picks a backend, has it dialled, lets
+ * the login dialogue run, and goes to the next backend when there is trouble
+ * before the credentials were sent (PROTOCOL 1.17). The client waits and is
+ * never told.
+ *
+ *   choose -> dial -> dialogue -> OK: RELAY; NO: PREAUTH
+ *     ^ |________________|  trouble before the credentials were sent
+ *     |__ wait: no backend is up
+ *
+ * Invariant: `counted` is true from choose until RELAY ends or the backend is
+ * dropped. Called by session.c and preauth.c.
+ */
+#include "proxy/session/internal.h"
+
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+
+static void choose(struct session *session);
+
+void
+attempt_drop_backend(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+
+	if (session->counted)
+		env->ops->count(env->arg, session->backend.index, -1);
+	session->counted = false;
+	if (session->dial != DIAL_NONE) {
+		session->drop_backend = true;
+		session->dial = DIAL_NONE;
+	}
+	end_fini(&session->ends[SIDE_BACKEND]);
+	env->in[SIDE_BACKEND] = span_of(NULL, 0);
+	explicit_bzero(env->out[SIDE_BACKEND].data, env->out[SIDE_BACKEND].len);
+	env->out[SIDE_BACKEND].len = 0;
+	env->out[SIDE_BACKEND].overflow = false;
+	if (preauth == NULL)
+		return;
+	login_free(preauth->login);
+	preauth->login = NULL;
+	preauth->attempt_deadline_ms = 0;
+}
+
+/* Back to the commands, with an answer in env->text. */
+static void
+back_to_preauth(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+
+	attempt_drop_backend(session);
+	session->backend.index = CONFIG_NONE;
+	credentials_wipe(&preauth->credentials);
+	preauth->phase = PHASE_COMMAND;
+	session_enter(session, SESSION_PREAUTH);
+}
+
+static void
+say_unavailable(struct session *session, const char *why)
+{
+	struct outbuf *out = &session->env->text;
+
+	slot_add(&session->env->slot->logins_unavailable, 1);
+	report_login(session, "unavailable", "UNAVAILABLE", why);
+	outbuf_puts(out, session->preauth->tag);
+	outbuf_puts(out,
+	    " NO [UNAVAILABLE] The mail server is not available, "
+	    "try again later.\r\n");
+	back_to_preauth(session);
+}
+
+/* Looks again soon, as long as the client may be made to wait. */
+static void
+wait_for_backend(struct session *session, uint64_t pause_ms, const char *why)
+{
+	struct preauth *preauth = session->preauth;
+	uint64_t now = session->env->now_ms;
+
+	if (now >= preauth->wait_deadline_ms) {
+		say_unavailable(session, why);
+		return;
+	}
+	preauth->n_tried = 0;
+	preauth->attempt_deadline_ms = now + pause_ms;
+}
+
+static void
+choose(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+
+	ENSURE(session->dial == DIAL_NONE && preauth->login == NULL);
+	if (preauth->n_tried == BALANCE_TRIES_MAX) {
+		say_unavailable(session, preauth->last_trouble);
+		return;
+	}
+	switch (env->ops->choose(
+	    env->arg, session, &session->backend, &preauth->backend)) {
+	case BALANCE_CHOSEN:
+		break;
+	case BALANCE_ALL_DOWN:
+		wait_for_backend(session, BACKEND_POLL_MS, "pool_down");
+		return;
+	case BALANCE_ALL_FULL:
+		wait_for_backend(session, BACKEND_POLL_MS, "pool_full");
+		return;
+	case BALANCE_ALL_TRIED:
+		wait_for_backend(
+		    session, BACKEND_RETRY_MS, preauth->last_trouble);
+		return;
+	}
+	preauth->tried[preauth->n_tried++] = session->backend;
+	env->ops->count(env->arg, session->backend.index, 1);
+	session->counted = true;
+	session->dial = DIAL_WANTED;
+	preauth->attempt_deadline_ms =
+	    env->now_ms + session_pool(session)->connect_timeout_ms;
+}
+
+const struct backend_ref *
+session_tried(const struct session *session, uint32_t *out_n)
+{
+	*out_n = session->preauth->n_tried;
+	return session->preauth->tried;
+}
+
+void
+attempt_start(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+	const struct config_pool *pool = session_pool(session);
+	uint64_t now = session->env->now_ms;
+
+	preauth->phase = PHASE_ATTEMPT;
+	preauth->n_tried = 0;
+	preauth->last_trouble = "none";
+	preauth->login_deadline_ms = now + pool->login_timeout_ms;
+	preauth->wait_deadline_ms = now + pool->wait_for_backend_ms;
+	preauth->preauth_left_ms =
+	    session->deadline_ms > now ? session->deadline_ms - now : 0;
+	report_user(session, span_secret(&preauth->credentials.user));
+	session_enter(session, SESSION_LOGIN);
+	choose(session);
+}
+
+/* This backend is no good, and the credentials did not reach it. */
+static void
+try_next(struct session *session, const char *why)
+{
+	struct session_env *env = session->env;
+
+	slot_add(&env->slot->backend_failures, 1);
+	env->ops->outcome(env->arg, session, &session->preauth->backend,
+	    OUTCOME_FAILED, why);
+	session->preauth->last_trouble = why;
+	attempt_drop_backend(session);
+	choose(session);
+}
+
+static void
+start_relay(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+	struct span held;
+
+	session->idle_timeout_s =
+	    (uint32_t)(session_pool(session)->idle_timeout_ms / 1000);
+	atomic_store_explicit(&session->record->active_ms, env->now_ms,
+	    memory_order_relaxed);
+	bool good = preauth_flush(session) &&
+	    kept_open(&preauth->held, span_of(NULL, 0), &held) &&
+	    end_write(&session->ends[SIDE_BACKEND], held,
+		&env->out[SIDE_BACKEND]);
+	if (!good) {
+		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
+		return;
+	}
+	slot_add(&session->record->bytes_in, held.len);
+	slot_add(&env->slot->bytes_from_clients, held.len);
+	session_enter(session, SESSION_RELAY);
+	preauth_free(preauth);
+	session->preauth = NULL;
+}
+
+static void
+on_failed(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+
+	slot_add(&session->env->slot->logins_failed, 1);
+	back_to_preauth(session);
+	if (++preauth->attempts <
+	    session->env->config->limits.login_attempts)
+		return;
+	outbuf_puts(&session->env->text, "* BYE Too many failed logins.\r\n");
+	session_end(session, WHO_CLIENT, REASON_LOGIN_ATTEMPTS);
+}
+
+/* OK, or a NO that is passed on. */
+static void
+on_verdict(struct session *session, enum login_status status)
+{
+	struct session_env *env = session->env;
+	struct login *login = session->preauth->login;
+
+	login_write_verdict(login, session->preauth->tag, &env->text);
+	env->ops->outcome(env->arg, session, &session->preauth->backend,
+	    OUTCOME_GOOD, "verdict");
+	switch (status) {
+	case LOGIN_OK:
+		slot_add(&env->slot->logins_ok, 1);
+		report_login(session, "ok", login_code(login), "");
+		start_relay(session);
+		break;
+	case LOGIN_FAILED:
+		report_login(session, "failed", login_code(login), "");
+		on_failed(session);
+		break;
+	default:
+		slot_add(&env->slot->logins_refused, 1);
+		report_login(session, "refused", login_code(login), "");
+		back_to_preauth(session);
+		break;
+	}
+}
+
+static void
+ask_client(struct session *session)
+{
+	struct outbuf *out = &session->env->text;
+
+	outbuf_puts(out, "+ ");
+	outbuf_put(out, login_challenge(session->preauth->login));
+	outbuf_puts(out, "\r\n");
+	session->preauth->phase = PHASE_CHALLENGE;
+	if (!preauth_flush(session))
+		session_abort(session, WHO_GATEWAY, REASON_INTERNAL);
+}
+
+static void
+on_status(struct session *session, enum login_status status)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+	const char *trouble =
+	    login_trouble_name(login_trouble(preauth->login));
+
+	switch (status) {
+	case LOGIN_WAIT:
+		if (!login_awaits_greeting(preauth->login))
+			preauth->attempt_deadline_ms = 0;
+		break;
+	case LOGIN_CHALLENGE:
+		ask_client(session);
+		break;
+	case LOGIN_OK:
+	case LOGIN_FAILED:
+	case LOGIN_REFUSED:
+		on_verdict(session, status);
+		break;
+	case LOGIN_RETRY:
+		try_next(session, trouble);
+		break;
+	case LOGIN_LOST:
+		slot_add(&env->slot->backend_failures, 1);
+		env->ops->outcome(env->arg, session, &preauth->backend,
+		    OUTCOME_FAILED, trouble);
+		say_unavailable(session, trouble);
+		break;
+	case LOGIN_MISCONFIGURED:
+		env->ops->outcome(env->arg, session, &preauth->backend,
+		    OUTCOME_MISCONFIGURED, "misconfigured");
+		say_unavailable(session, "misconfigured");
+		break;
+	case LOGIN_BAD_RESPONSE:
+		outbuf_puts(&env->text, preauth->tag);
+		outbuf_puts(&env->text, " BAD AUTHENTICATE ended.\r\n");
+		back_to_preauth(session);
+		break;
+	}
+}
+
+void
+attempt_dialed(struct session *session, bool good, const char *why)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+	struct tls_info info;
+
+	if (session->dial != DIAL_CONNECTING)
+		return;
+	if (!good) {
+		try_next(session, why);
+		return;
+	}
+	session->dial = DIAL_CONNECTED;
+	session->ends[SIDE_BACKEND].connected = true;
+	slot_add(&env->slot->backend_connects, 1);
+	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
+	struct login_params params = {
+	    .backend = &preauth->backend,
+	    .credentials = &preauth->credentials,
+	    .client_id = &preauth->client_id,
+	    .client = session->client,
+	    .local = session->local,
+	    .session_id = preauth->id_text,
+	    .tls = {.version = info.version,
+		.cipher = info.cipher,
+		.alpn = info.alpn[0] != '\0' ? info.alpn : NULL,
+		.sni = info.sni[0] != '\0' ? info.sni : NULL},
+	};
+	preauth->login = login_new(&params);
+	if (preauth->login == NULL) {
+		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
+		return;
+	}
+	preauth->attempt_deadline_ms =
+	    env->now_ms + session_pool(session)->greeting_timeout_ms;
+	on_status(session,
+	    login_connected(preauth->login, &env->out[SIDE_BACKEND]));
+}
+
+void
+attempt_respond(struct session *session, struct span line)
+{
+	struct preauth *preauth = session->preauth;
+
+	preauth->phase = PHASE_ATTEMPT;
+	on_status(session,
+	    login_respond(preauth->login, line,
+		&session->env->out[SIDE_BACKEND]));
+}
+
+static bool
+has_login(const struct session *session)
+{
+	return session->state == SESSION_LOGIN &&
+	    session->preauth->login != NULL;
+}
+
+bool
+attempt_step(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct end *backend = &session->ends[SIDE_BACKEND];
+
+	if (session->preauth->phase == PHASE_CHALLENGE &&
+	    preauth_step(session))
+		return true;
+	while (has_login(session) &&
+	    session->preauth->phase == PHASE_ATTEMPT &&
+	    env->in[SIDE_BACKEND].len > 0)
+		on_status(session,
+		    login_feed(session->preauth->login,
+			&env->in[SIDE_BACKEND], &env->out[SIDE_BACKEND]));
+	if (has_login(session) && backend->eof != END_OPEN)
+		on_status(session, login_eof(session->preauth->login));
+	if (session->preauth != NULL && !preauth_flush(session))
+		session_abort(session, WHO_GATEWAY, REASON_INTERNAL);
+	return session->state != SESSION_LOGIN;
+}
+
+void
+attempt_deadline(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+	uint64_t now = session->env->now_ms;
+
+	if (session->dial == DIAL_WANTED || session->dial == DIAL_CONNECTING) {
+		try_next(session, "connect_timeout");
+	} else if (preauth->login != NULL) {
+		bool greeting = login_awaits_greeting(preauth->login);
+		enum login_status status = login_timeout(preauth->login);
+		if (status == LOGIN_RETRY)
+			try_next(session,
+			    greeting ? "greeting_timeout" : "login_timeout");
+		else
+			on_status(session, status);
+	} else if (now < preauth->login_deadline_ms) {
+		choose(session);
+	}
+	if (session->state == SESSION_LOGIN &&
+	    now >= preauth->login_deadline_ms)
+		say_unavailable(session, "login_timeout");
+}

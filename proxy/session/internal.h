@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Shared by the files of this directory only: session.c (states, relay, end),
+ * preauth.c (what the gateway itself says), attempt.c (from credentials to a
+ * verdict), report.c (record, events, counters).
+ */
+#ifndef SESSION_INTERNAL_H
+#define SESSION_INTERNAL_H
+
+#include "proxy/session/session.h"
+
+#define BAD_COMMANDS_MAX 3 /* PROTOCOL 1.6 */
+
+enum preauth_phase {
+	PHASE_COMMAND,   /* the parser reads commands */
+	PHASE_SASL,      /* the parser reads a response for sasl */
+	PHASE_ATTEMPT,   /* LOGIN: the client waits */
+	PHASE_CHALLENGE, /* LOGIN: the parser reads a response for the backend */
+};
+
+struct preauth {
+	struct command_parser *parser;
+	struct block *held; /* plaintext behind what was parsed (pipelining) */
+	enum preauth_phase phase;
+	uint32_t attempts;     /* verdicts that were failures */
+	uint32_t bad_commands;
+	uint64_t preauth_left_ms; /* of preauth_timeout while LOGIN runs */
+	char tag[COMMAND_TAG_MAX + 1];
+	struct client_id client_id;
+	struct sasl sasl;
+	/* The current login. */
+	struct credentials credentials;
+	uint64_t login_deadline_ms;
+	uint64_t wait_deadline_ms;    /* for a backend to come up */
+	uint64_t attempt_deadline_ms; /* connect, greeting, or the next look */
+	struct backend_ref tried[BALANCE_TRIES_MAX];
+	uint32_t n_tried;
+	struct backend backend;
+	struct login *login;
+	char id_text[SESSION_ID_TEXT];
+	const char *last_trouble; /* static text, for the UNAVAILABLE event */
+};
+
+/* session.c */
+void session_enter(struct session *session, enum session_state state);
+/* LINGER, with what is in env->text sent first; the first cause counts. */
+void session_end(
+    struct session *session, enum who who, enum end_reason reason);
+/* The same without another octet to the client. */
+void session_abort(
+    struct session *session, enum who who, enum end_reason reason);
+const struct config_listen *session_listen(const struct session *session);
+const struct config_pool *session_pool(const struct session *session);
+
+/* preauth.c: true when something moved (step again). */
+struct preauth *preauth_new(void);
+void preauth_free(struct preauth *preauth);
+void preauth_greet(struct session *session);
+bool preauth_step(struct session *session);
+/* Sends env->text through the codec and empties it. False: it failed. */
+bool preauth_flush(struct session *session);
+
+/* attempt.c */
+/* preauth->tag and credentials are set: enters LOGIN. */
+void attempt_start(struct session *session);
+bool attempt_step(struct session *session);
+void attempt_dialed(struct session *session, bool good, const char *why);
+void attempt_backend_gone(struct session *session);
+void attempt_deadline(struct session *session);
+/* The client's line for PHASE_CHALLENGE. */
+void attempt_respond(struct session *session, struct span line);
+/* Forgets the backend of the current attempt, if any. */
+void attempt_drop_backend(struct session *session);
+
+/* report.c */
+void report_start(struct session *session, uint32_t listen);
+void report_state(
+    struct session *session, enum session_state from, enum session_state to);
+/* The client is another than the socket says. */
+void report_client(struct session *session);
+void report_handshake(struct session *session);
+void report_tls_failure(struct session *session);
+void report_login(struct session *session, const char *verdict,
+    const char *code, const char *why);
+void report_user(struct session *session, struct span user);
+void report_end(struct session *session);
+
+#endif

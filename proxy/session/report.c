@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What others see of a session: its record in the slot area, the gauges, the
+ * counters, and the events of its handshake, verdicts and end.
+ * The record doubles as the session's memory of names that only the log needs.
+ */
+#include "proxy/session/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+static _Atomic uint64_t *
+gauge_of(struct slot_area *slot, enum session_state state)
+{
+	switch (state) {
+	case SESSION_PROXY:
+	case SESSION_PREAUTH:
+	case SESSION_LOGIN:
+		return &slot->preauth;
+	case SESSION_HANDSHAKE:
+		return &slot->handshaking;
+	case SESSION_RELAY:
+		return &slot->relaying;
+	default:
+		return NULL;
+	}
+}
+
+void
+report_start(struct session *session, uint32_t listen)
+{
+	struct slot_record *record = session->record;
+
+	slot_record_begin(record);
+	record->in_use = 1;
+	record->state = SESSION_ACCEPT;
+	record->resumed = 0;
+	record->id = session->id;
+	record->started_ms = session->env->now_ms;
+	record->client = session->client;
+	record->backend = CONFIG_NONE;
+	record->backend_generation = 0;
+	record->listen = listen;
+	record->tls_version[0] = record->cipher[0] = record->group[0] =
+	    record->sni[0] = record->user[0] = '\0';
+	slot_record_end(record);
+	atomic_store_explicit(&record->bytes_in, 0, memory_order_relaxed);
+	atomic_store_explicit(&record->bytes_out, 0, memory_order_relaxed);
+	atomic_store_explicit(
+	    &record->active_ms, session->env->now_ms, memory_order_relaxed);
+	slot_add(&session->env->slot->connections, 1);
+}
+
+void
+report_client(struct session *session)
+{
+	slot_record_begin(session->record);
+	session->record->client = session->client;
+	slot_record_end(session->record);
+}
+
+void
+report_state(
+    struct session *session, enum session_state from, enum session_state to)
+{
+	struct slot_area *slot = session->env->slot;
+	struct slot_record *record = session->record;
+	_Atomic uint64_t *old = gauge_of(slot, from);
+	_Atomic uint64_t *new = gauge_of(slot, to);
+
+	if (old != NULL)
+		slot_add(old, (uint64_t)-1);
+	if (new != NULL)
+		slot_add(new, 1);
+	slot_record_begin(record);
+	record->state = (uint8_t)to;
+	if (to == SESSION_LOGIN || to == SESSION_RELAY) {
+		record->backend = session->counted ? session->backend.index
+						   : CONFIG_NONE;
+		record->backend_generation = session->backend.generation;
+	}
+	slot_record_end(record);
+}
+
+void
+report_handshake(struct session *session)
+{
+	struct slot_area *slot = session->env->slot;
+	struct slot_record *record = session->record;
+	struct tls_info info;
+
+	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
+	slot_add(info.resumed ? &slot->handshakes_resumed
+			      : &slot->handshakes_full,
+	    1);
+	slot_add(strcmp(info.version, "TLSv1.3") == 0 ? &slot->handshakes_tls13
+						      : &slot->handshakes_tls12,
+	    1);
+	slot_record_begin(record);
+	record->resumed = info.resumed;
+	snprintf(record->tls_version, sizeof(record->tls_version), "%s",
+	    info.version);
+	snprintf(record->cipher, sizeof(record->cipher), "%s", info.cipher);
+	snprintf(record->group, sizeof(record->group), "%s", info.group);
+	snprintf(record->sni, sizeof(record->sni), "%s", info.sni);
+	slot_record_end(record);
+}
+
+void
+report_tls_failure(struct session *session)
+{
+	enum tls_failure failure =
+	    tls_stream_failure(session->ends[SIDE_CLIENT].tls);
+
+	_Static_assert(
+	    (int)TLS_FAIL_MAX <= (int)SLOT_TLS_FAILURES, "counters for all");
+	slot_add(&session->env->slot->tls_failures[failure], 1);
+}
+
+void
+report_user(struct session *session, struct span user)
+{
+	struct slot_record *record = session->record;
+	size_t len = user.len < SLOT_USER_MAX ? user.len : SLOT_USER_MAX - 1;
+
+	slot_record_begin(record);
+	if (len > 0)
+		memcpy(record->user, user.data, len);
+	record->user[len] = '\0';
+	slot_record_end(record);
+}
+
+static void
+put_identity(struct event *event, const struct session *session)
+{
+	char id[SESSION_ID_TEXT];
+
+	session_id_text(session->id, id);
+	event_str(event, FIELD_ID, id);
+	event_text(event, FIELD_LISTENER,
+	    config_span(session->env->config, session_listen(session)->name));
+	event_addr(event, FIELD_PEER, &session->client);
+	event_str(event, FIELD_USER, session->record->user);
+}
+
+void
+report_login(struct session *session, const char *verdict, const char *code,
+    const char *why)
+{
+	const struct preauth *preauth = session->preauth;
+	struct event event;
+
+	event_begin(&event, EVENT_LOGIN);
+	put_identity(&event, session);
+	event_str(&event, FIELD_VERDICT, verdict);
+	event_str(&event, FIELD_CODE, code);
+	event_str(&event, FIELD_WHY, why);
+	event_str(&event, FIELD_MECHANISM, preauth->credentials.mechanism);
+	event_text(&event, FIELD_POOL,
+	    config_span(session->env->config, session_pool(session)->name));
+	if (preauth->n_tried > 0 || session->counted)
+		event_str(&event, FIELD_BACKEND, preauth->backend.name);
+	event_u64(&event, FIELD_ATTEMPT, preauth->attempts + 1);
+	event_str(&event, FIELD_CLIENT_NAME, preauth->client_id.name);
+	event_str(&event, FIELD_CLIENT_VERSION, preauth->client_id.version);
+	event_str(&event, FIELD_CLIENT_OS, preauth->client_id.os);
+	session->env->ops->emit(session->env->arg, &event);
+}
+
+static void
+put_tls(struct event *event, const struct session *session)
+{
+	const struct end *client = &session->ends[SIDE_CLIENT];
+	struct tls_info info;
+
+	tls_stream_info(client->tls, &info);
+	event_str(event, FIELD_SNI, info.sni);
+	if (session->record->tls_version[0] != '\0') {
+		event_str(event, FIELD_TLS, info.version);
+		event_str(event, FIELD_CIPHER, info.cipher);
+		event_str(event, FIELD_GROUP, info.group);
+		event_bool(event, FIELD_RESUMED, info.resumed);
+		event_str(event, FIELD_ALPN, info.alpn);
+	}
+	if (info.alert != 0)
+		event_u64(event, FIELD_ALERT, info.alert);
+	event_text(event, FIELD_TEXT, info.reason);
+}
+
+static const char *
+who_name(uint8_t who)
+{
+	static const char *const names[] = {
+	    "none", "client", "backend", "gateway"};
+
+	return names[who];
+}
+
+/* A balancer's bare connect is counted, not told (PROXY protocol). */
+static bool
+is_bare_connect(const struct session *session)
+{
+	return session->ended_in == SESSION_PROXY &&
+	    session->who == WHO_CLIENT &&
+	    (session->reason == REASON_TRUNCATED ||
+		session->reason == REASON_RESET);
+}
+
+static void
+put_cause(struct event *event, const struct session *session)
+{
+	const char *why = end_reason_name(session->reason);
+
+	if (session->reason == REASON_TLS)
+		why = tls_failure_name(
+		    tls_stream_failure(session->ends[SIDE_CLIENT].tls));
+	event_str(event, FIELD_WHO, who_name(session->who));
+	event_str(event, FIELD_WHY, why);
+	event_str(event, FIELD_STATE, session_state_name(session->ended_in));
+}
+
+static void
+emit_end(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct slot_record *record = session->record;
+	char backend[BACKEND_NAME_MAX] = "";
+	struct event event;
+
+	if (session->backend.index != CONFIG_NONE)
+		env->ops->backend_name(env->arg, session->backend, backend);
+	event_begin(&event, EVENT_SESSION);
+	put_identity(&event, session);
+	put_tls(&event, session);
+	event_str(&event, FIELD_BACKEND, backend);
+	event_u64(&event, FIELD_BYTES_IN,
+	    atomic_load_explicit(&record->bytes_in, memory_order_relaxed));
+	event_u64(&event, FIELD_BYTES_OUT,
+	    atomic_load_explicit(&record->bytes_out, memory_order_relaxed));
+	event_u64(&event, FIELD_DURATION_MS, env->now_ms - record->started_ms);
+	put_cause(&event, session);
+	env->ops->emit(env->arg, &event);
+}
+
+void
+report_end(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct slot_record *record = session->record;
+
+	slot_add(&env->slot->sessions_ended, 1);
+	_Static_assert(
+	    (int)REASON_MAX <= (int)SLOT_END_REASONS, "counters for all");
+	slot_add(&env->slot->end_reasons[session->reason], 1);
+	slot_add(&env->slot->connections, (uint64_t)-1);
+	if (!is_bare_connect(session))
+		emit_end(session);
+	slot_record_begin(record);
+	record->in_use = 0;
+	slot_record_end(record);
+}

@@ -1,0 +1,596 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The machine of session.h: events come in at the bottom, step() moves all that
+ * can move, session_enter() is the only assignment to the state.
+ *
+ * Invariants: every state but DONE has a deadline; input that a step did not
+ * consume is kept by its end; after a step the session waits for something
+ * (a read, a dial, a key, an owed write or its deadline).
+ * Called by proxy/worker/conn.c.
+ */
+#include "proxy/session/internal.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/limits/admission.h"
+
+const struct config_listen *
+session_listen(const struct session *session)
+{
+	return config_listen_at(session->env->config, session->listen);
+}
+
+const struct config_pool *
+session_pool(const struct session *session)
+{
+	return config_pool_at(
+	    session->env->config, session_listen(session)->pool);
+}
+
+static uint64_t
+state_deadline(const struct session *session, enum session_state state)
+{
+	const struct session_env *env = session->env;
+	const struct config_listen *listen = session_listen(session);
+
+	switch (state) {
+	case SESSION_PROXY:
+		return env->now_ms + env->config->limits.proxy_timeout_ms;
+	case SESSION_HANDSHAKE:
+		return env->now_ms +
+		    config_tls_at(env->config, listen->tls)
+			->handshake_timeout_ms;
+	case SESSION_PREAUTH:
+		return env->now_ms + session->preauth->preauth_left_ms;
+	case SESSION_LINGER:
+		return env->now_ms + LINGER_MS;
+	default:
+		return 0; /* LOGIN and RELAY compute theirs */
+	}
+}
+
+void
+session_enter(struct session *session, enum session_state state)
+{
+	enum session_state from = session->state;
+
+	session->deadline_ms = state_deadline(session, state);
+	session->state = (uint8_t)state;
+	report_state(session, from, state);
+}
+
+static void
+note_cause(struct session *session, enum who who, enum end_reason reason)
+{
+	if (session->who != WHO_NONE)
+		return;
+	session->who = (uint8_t)who;
+	session->reason = (uint8_t)reason;
+	session->ended_in = session->state;
+}
+
+static void
+release(struct session *session)
+{
+	attempt_drop_backend(session);
+	preauth_free(session->preauth);
+	session->preauth = NULL;
+}
+
+void
+session_end(struct session *session, enum who who, enum end_reason reason)
+{
+	note_cause(session, who, reason);
+	bool clean = reason != REASON_TLS && reason != REASON_RESET &&
+	    session->state != SESSION_HANDSHAKE &&
+	    session->state != SESSION_PROXY;
+	if (clean && session->preauth != NULL)
+		preauth_flush(session);
+	end_finish(&session->ends[SIDE_CLIENT], clean,
+	    &session->env->out[SIDE_CLIENT]);
+	session_enter(session, SESSION_LINGER);
+	release(session);
+}
+
+void
+session_abort(struct session *session, enum who who, enum end_reason reason)
+{
+	if (session->state == SESSION_DONE)
+		return;
+	note_cause(session, who, reason);
+	release(session);
+	session->env->out[SIDE_CLIENT].len = 0;
+	session_enter(session, SESSION_DONE);
+	report_end(session);
+}
+
+bool
+session_init(struct session *session, struct session_env *env, uint64_t id,
+    struct slot_record *record, uint32_t listen, const struct addr *client,
+    const struct addr *local)
+{
+	*session = (struct session){
+	    .env = env,
+	    .id = id,
+	    .record = record,
+	    .listen = (uint16_t)listen,
+	    .client = *client,
+	    .local = *local,
+	    .backend = {.index = CONFIG_NONE},
+	    .state = SESSION_ACCEPT,
+	};
+	struct end *end = &session->ends[SIDE_CLIENT];
+	end->tls = tls_stream_new(env->tls, listen, id);
+	if (end->tls == NULL)
+		return false;
+	end->connected = true;
+	report_start(session, listen);
+	session_enter(session,
+	    session_listen(session)->proxy_protocol ? SESSION_PROXY
+						    : SESSION_HANDSHAKE);
+	return true;
+}
+
+void
+session_fini(struct session *session)
+{
+	release(session);
+	end_fini(&session->ends[SIDE_CLIENT]);
+	end_fini(&session->ends[SIDE_BACKEND]);
+}
+
+/* The peer left before it said anything worth an answer. */
+static bool
+end_if_client_left(struct session *session)
+{
+	switch (session->ends[SIDE_CLIENT].eof) {
+	case END_OPEN:
+		return false;
+	case END_CLOSED:
+		session_end(session, WHO_CLIENT, REASON_CLOSED);
+		return true;
+	default:
+		session_end(session, WHO_CLIENT, REASON_TRUNCATED);
+		return true;
+	}
+}
+
+static bool
+step_proxy(struct session *session)
+{
+	struct span *in = &session->env->in[SIDE_CLIENT];
+	struct proxyhdr header;
+	size_t len;
+
+	switch (proxyhdr_parse(*in, &header, &len)) {
+	case PROXYHDR_MORE:
+		return end_if_client_left(session);
+	case PROXYHDR_BAD:
+		session_abort(session, WHO_CLIENT, REASON_PROXY_HEADER);
+		return true;
+	case PROXYHDR_COMPLETE:
+		break;
+	}
+	span_advance(in, len);
+	if (!header.is_local && header.client.family != ADDR_NONE) {
+		session->client = header.client;
+		session->local = header.local;
+		report_client(session);
+		if (admission_of_client(session->env->config, session->listen,
+			&session->client) != ADMISSION_ADMIT) {
+			session_abort(session, WHO_GATEWAY, REASON_DENIED);
+			return true;
+		}
+	}
+	session_enter(session, SESSION_HANDSHAKE);
+	return true;
+}
+
+static bool
+begin_preauth(struct session *session)
+{
+	report_handshake(session);
+	session->preauth = preauth_new();
+	if (session->preauth == NULL) {
+		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
+		return true;
+	}
+	session->preauth->preauth_left_ms =
+	    session->env->config->limits.preauth_timeout_ms;
+	session_id_text(session->id, session->preauth->id_text);
+	session_enter(session, SESSION_PREAUTH);
+	preauth_greet(session);
+	return true;
+}
+
+static bool
+step_handshake(struct session *session)
+{
+	struct session_env *env = session->env;
+
+	if (session->key_wait)
+		return false;
+	switch (tls_stream_handshake(session->ends[SIDE_CLIENT].tls,
+	    &env->in[SIDE_CLIENT], &env->out[SIDE_CLIENT])) {
+	case TLS_OK:
+		return begin_preauth(session);
+	case TLS_WANT_KEY:
+		session->key_wait = true;
+		return false;
+	case TLS_WANT_READ:
+		return end_if_client_left(session);
+	case TLS_CLOSED:
+		session_end(session, WHO_CLIENT, REASON_CLOSED);
+		return true;
+	case TLS_FAILED:
+		break;
+	}
+	report_tls_failure(session);
+	session_end(session, WHO_CLIENT, REASON_TLS);
+	return true;
+}
+
+static enum end_reason
+eof_reason(enum end_eof eof)
+{
+	if (eof == END_RESET)
+		return REASON_RESET;
+	return eof == END_TRUNCATED ? REASON_TRUNCATED : REASON_CLOSED;
+}
+
+static void
+account(struct session *session, _Atomic uint64_t *bytes,
+    _Atomic uint64_t *total, uint64_t moved)
+{
+	if (moved == 0)
+		return;
+	slot_add(bytes, moved);
+	slot_add(total, moved);
+	atomic_store_explicit(&session->record->active_ms,
+	    session->env->now_ms, memory_order_relaxed);
+}
+
+/* One direction. False: the session is over because a codec failed. */
+static bool
+relay(struct session *session, enum side from, uint64_t *out_moved)
+{
+	struct session_env *env = session->env;
+	enum side to = from == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
+	struct end *source = &session->ends[from];
+
+	switch (pump_step(source, &env->in[from], &env->out[from],
+	    &session->ends[to], &env->out[to], &env->plain, out_moved)) {
+	case PUMP_IDLE:
+	case PUMP_BLOCKED:
+		break;
+	case PUMP_ENDED:
+		note_cause(session,
+		    from == SIDE_CLIENT ? WHO_CLIENT : WHO_BACKEND,
+		    eof_reason(source->eof));
+		break;
+	case PUMP_SOURCE_FAILED:
+	case PUMP_SINK_FAILED:
+		report_tls_failure(session);
+		session_end(session, WHO_CLIENT, REASON_TLS);
+		return false;
+	}
+	return true;
+}
+
+static bool
+is_half_closed(const struct session *session)
+{
+	return session->ends[SIDE_CLIENT].fin_wanted ||
+	    session->ends[SIDE_BACKEND].fin_wanted;
+}
+
+static bool
+step_relay(struct session *session)
+{
+	struct slot_record *record = session->record;
+	struct slot_area *slot = session->env->slot;
+	struct end *client = &session->ends[SIDE_CLIENT];
+	struct end *backend = &session->ends[SIDE_BACKEND];
+	uint64_t from_client = 0, from_backend = 0;
+	bool was_half_closed = is_half_closed(session);
+
+	if (client->eof == END_RESET) {
+		session_abort(session, WHO_CLIENT, REASON_RESET);
+		return true;
+	}
+	bool going = relay(session, SIDE_CLIENT, &from_client) &&
+	    relay(session, SIDE_BACKEND, &from_backend);
+	account(session, &record->bytes_in, &slot->bytes_from_clients,
+	    from_client);
+	account(session, &record->bytes_out, &slot->bytes_from_backends,
+	    from_backend);
+	if (!going)
+		return true;
+	if (!was_half_closed && is_half_closed(session))
+		atomic_store_explicit(&record->active_ms,
+		    session->env->now_ms, memory_order_relaxed);
+	if (backend->eof == END_RESET && client->fin_wanted)
+		session_end(session, WHO_BACKEND, REASON_RESET);
+	else if (client->fin_wanted && backend->fin_wanted)
+		session_end(session, WHO_NONE, REASON_CLOSED);
+	return session->state != SESSION_RELAY;
+}
+
+static bool
+step_linger(struct session *session)
+{
+	struct session_env *env = session->env;
+	const struct end *client = &session->ends[SIDE_CLIENT];
+
+	env->in[SIDE_CLIENT] = span_of(NULL, 0);
+	if (client->owed > 0 || env->out[SIDE_CLIENT].len > 0 ||
+	    client->eof == END_OPEN)
+		return false;
+	session_enter(session, SESSION_DONE);
+	report_end(session);
+	return true;
+}
+
+static bool
+step_once(struct session *session)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_PROXY:
+		return step_proxy(session);
+	case SESSION_HANDSHAKE:
+		return step_handshake(session);
+	case SESSION_PREAUTH:
+		return preauth_step(session);
+	case SESSION_LOGIN:
+		return attempt_step(session);
+	case SESSION_RELAY:
+		return step_relay(session);
+	case SESSION_LINGER:
+		return step_linger(session);
+	case SESSION_ACCEPT:
+	case SESSION_DONE:
+	case SESSION_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
+/* Every event ends here: opens the input of both ends, moves everything that
+ * can move, keeps what could not. `fresh` came from `side`. */
+static void
+step(struct session *session, enum side side, struct span fresh)
+{
+	struct session_env *env = session->env;
+	bool is_secret = session->preauth != NULL;
+	bool good = true;
+
+	for (int i = 0; i < SIDE_MAX; i++)
+		good = kept_open(&session->ends[i].kept,
+			   i == (int)side ? fresh : span_of(NULL, 0),
+			   &env->in[i]) &&
+		    good;
+	while (good && step_once(session))
+		is_secret = is_secret || session->preauth != NULL;
+	for (int i = 0; i < SIDE_MAX; i++) {
+		if (session->state == SESSION_DONE)
+			env->in[i] = span_of(NULL, 0);
+		good = kept_close(&session->ends[i].kept, env->in[i]) && good;
+	}
+	if (is_secret)
+		explicit_bzero(env->plain.data, TLS_RECORD_MAX);
+	env->plain.len = 0;
+	if (!good && session->state != SESSION_DONE)
+		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
+}
+
+static void
+step_quietly(struct session *session)
+{
+	step(session, SIDE_CLIENT, span_of(NULL, 0));
+}
+
+void
+session_received(struct session *session, enum side side, struct span bytes)
+{
+	step(session, side, bytes);
+}
+
+void
+session_eof(struct session *session, enum side side)
+{
+	struct end *end = &session->ends[side];
+
+	if (end->eof == END_OPEN)
+		end->eof = end->tls != NULL ? END_TRUNCATED : END_CLOSED;
+	step_quietly(session);
+}
+
+void
+session_reset(struct session *session, enum side side)
+{
+	session->ends[side].eof = END_RESET;
+	if (side == SIDE_CLIENT)
+		session_abort(session, WHO_CLIENT, REASON_RESET);
+	else
+		step_quietly(session);
+}
+
+void
+session_drained(struct session *session)
+{
+	step_quietly(session);
+}
+
+void
+session_dialed(struct session *session, bool good, const char *why)
+{
+	if (session->state == SESSION_LOGIN)
+		attempt_dialed(session, good, why);
+	step_quietly(session);
+}
+
+void
+session_key_reply(struct session *session, const struct key_reply *reply)
+{
+	if (session->state != SESSION_HANDSHAKE || !session->key_wait)
+		return;
+	session->key_wait = false;
+	tls_stream_key_done(session->ends[SIDE_CLIENT].tls, reply);
+	step_quietly(session);
+}
+
+void
+session_deadline(struct session *session)
+{
+	switch ((enum session_state)session->state) {
+	case SESSION_PROXY:
+		session_abort(session, WHO_CLIENT, REASON_TIMEOUT_PROXY);
+		break;
+	case SESSION_HANDSHAKE:
+		session_abort(session, WHO_CLIENT, REASON_TIMEOUT_HANDSHAKE);
+		break;
+	case SESSION_PREAUTH:
+		outbuf_puts(&session->env->text,
+		    "* BYE Disconnected for inactivity.\r\n");
+		session_end(session, WHO_CLIENT, REASON_TIMEOUT_PREAUTH);
+		break;
+	case SESSION_LOGIN:
+		attempt_deadline(session);
+		break;
+	case SESSION_RELAY:
+		session_end(session, WHO_GATEWAY, REASON_TIMEOUT_IDLE);
+		break;
+	case SESSION_LINGER:
+		session_abort(session, WHO_GATEWAY, REASON_NONE);
+		break;
+	case SESSION_ACCEPT:
+	case SESSION_DONE:
+	case SESSION_STATE_MAX:
+		break;
+	}
+	step_quietly(session);
+}
+
+void
+session_stop(struct session *session, enum end_reason reason)
+{
+	if (session->state >= SESSION_LINGER)
+		return;
+	if (session->state < SESSION_PREAUTH) {
+		session_abort(session, WHO_GATEWAY, reason);
+		return;
+	}
+	if (session->preauth != NULL)
+		outbuf_puts(&session->env->text,
+		    "* BYE [UNAVAILABLE] The server is closing, "
+		    "connect again.\r\n");
+	session_end(session, WHO_GATEWAY, reason);
+	step_quietly(session);
+}
+
+bool
+session_wants_read(const struct session *session, enum side side)
+{
+	const struct end *end = &session->ends[side];
+	const struct end *other = &session->ends[!side];
+
+	if (end->eof != END_OPEN || !end->connected)
+		return false;
+	switch ((enum session_state)session->state) {
+	case SESSION_HANDSHAKE:
+		return !session->key_wait && end->owed == 0;
+	case SESSION_PREAUTH:
+		return end->owed == 0 && end->kept == NULL;
+	case SESSION_LOGIN:
+		/* A client that waits may leave: read on, within bounds. */
+		return side == SIDE_BACKEND || end->kept == NULL;
+	case SESSION_RELAY:
+		return other->owed == 0 && end->kept == NULL;
+	case SESSION_PROXY:
+	case SESSION_LINGER:
+		return side == SIDE_CLIENT;
+	case SESSION_ACCEPT:
+	case SESSION_DONE:
+	case SESSION_STATE_MAX:
+		break;
+	}
+	return false;
+}
+
+bool
+session_wants_step(const struct session *session)
+{
+	const struct end *client = &session->ends[SIDE_CLIENT];
+	const struct end *backend = &session->ends[SIDE_BACKEND];
+
+	switch ((enum session_state)session->state) {
+	case SESSION_PREAUTH:
+		return client->owed == 0 &&
+		    (client->kept != NULL || session->preauth->held != NULL);
+	case SESSION_RELAY:
+		return (backend->owed == 0 && client->kept != NULL) ||
+		    (client->owed == 0 && backend->kept != NULL);
+	case SESSION_LINGER:
+		return client->owed == 0 && client->eof != END_OPEN;
+	default:
+		return false;
+	}
+}
+
+static uint64_t
+relay_deadline(const struct session *session)
+{
+	return session_active_ms(session) +
+	    (is_half_closed(session)
+		    ? HALF_CLOSED_MS
+		    : (uint64_t)session->idle_timeout_s * 1000);
+}
+
+static uint64_t
+login_deadline(const struct session *session)
+{
+	const struct preauth *preauth = session->preauth;
+	uint64_t attempt = preauth->attempt_deadline_ms;
+
+	if (attempt == 0 || attempt > preauth->login_deadline_ms)
+		return preauth->login_deadline_ms;
+	return attempt;
+}
+
+uint64_t
+session_next_deadline(const struct session *session)
+{
+	if (session->state == SESSION_RELAY)
+		return relay_deadline(session);
+	if (session->state == SESSION_LOGIN)
+		return login_deadline(session);
+	return session->deadline_ms;
+}
+
+const struct backend *
+session_backend(const struct session *session)
+{
+	ENSURE(session->preauth != NULL);
+	return &session->preauth->backend;
+}
+
+bool
+session_is_secret(const struct session *session)
+{
+	return session->state == SESSION_LOGIN;
+}
+
+uint64_t
+session_active_ms(const struct session *session)
+{
+	return atomic_load_explicit(
+	    &session->record->active_ms, memory_order_relaxed);
+}
+
+void
+session_id_text(uint64_t id, char out[SESSION_ID_TEXT])
+{
+	snprintf(out, SESSION_ID_TEXT, "%016llx", (unsigned long long)id);
+}

@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One client connection from accept to its end event: the machine of
+ *
+ *   PROXY -> HANDSHAKE -> PREAUTH <-> LOGIN -> RELAY -> LINGER -> DONE
+ *
+ * It owns no socket. The driver calls one of the event functions below with
+ * what happened; each records the event and steps: everything that can move
+ * moves. Then the driver asks what there is to do: write env->out, dial, drop
+ * the backend, and what to wait for.
+ *
+ * Glossary
+ *   driver   owns the handles, calls in, never looks inside
+ *   env      what all sessions of one loop share: slabs, clock, snapshot
+ *   attempt  one try to log in at one backend
+ *   verdict  a backend's tagged answer to the login
+ *
+ * Ownership: a session owns its two ends, its login phase and its record in
+ * the slot area. It keeps no pointer into a snapshot. It is never freed inside
+ * a call: the driver frees it after it saw SESSION_DONE.
+ */
+#ifndef SESSION_SESSION_H
+#define SESSION_SESSION_H
+
+#include "backends/balance.h"
+#include "proxy/imap/login.h"
+#include "proxy/ipc/event.h"
+#include "proxy/ipc/reason.h"
+#include "proxy/ipc/slot.h"
+#include "proxy/session/end.h"
+
+#define SESSION_ID_TEXT 17 /* 16 hexadecimal digits and a NUL */
+
+/* How long an end may take to read what it is owed after the session. */
+#define LINGER_MS 3000
+/* The rest of a session of which one direction has ended, without traffic. */
+#define HALF_CLOSED_MS 30000
+/* How often a login that waits for a backend looks again. */
+#define BACKEND_POLL_MS 100
+/* The same when everything that is up was tried without success. */
+#define BACKEND_RETRY_MS 500
+
+enum outcome { OUTCOME_GOOD, OUTCOME_FAILED, OUTCOME_MISCONFIGURED };
+
+struct session;
+
+/* What the worker decides for its sessions. All are called from inside a
+ * step and must not call back into a session. */
+struct session_ops {
+	/* The next backend of the listener's pool; a copy of its entry. */
+	enum balance_result (*choose)(void *arg, const struct session *session,
+	    struct backend_ref *out_ref, struct backend *out_backend);
+	/* A session is, or is no more, at the backend: the load area. */
+	void (*count)(void *arg, uint32_t backend, int change);
+	/* A login attempt's end as far as the backend's health goes. */
+	void (*outcome)(void *arg, const struct session *session,
+	    const struct backend *backend, enum outcome outcome,
+	    const char *why);
+	/* False: nothing is up. out: the list before login. */
+	bool (*capabilities)(void *arg, uint32_t listen, struct outbuf *out);
+	/* The section's name, "" when the entry is another's by now. */
+	void (*backend_name)(void *arg, struct backend_ref ref,
+	    char out[BACKEND_NAME_MAX]);
+	void (*emit)(void *arg, const struct event *event);
+};
+
+struct session_env {
+	struct tls_engine *tls;
+	struct slot_area *slot;
+	const struct session_ops *ops;
+	void *arg;
+	const struct config *config; /* the current snapshot */
+	uint64_t now_ms;             /* CLOCK_MONOTONIC, once a turn */
+	bool draining;
+	/* The slabs; empty between calls but for `out`, which the driver
+	 * empties after each. */
+	struct span in[SIDE_MAX];
+	struct outbuf out[SIDE_MAX];
+	struct outbuf plain; /* what a codec produced */
+	struct outbuf text;  /* what the gateway says to a client */
+};
+
+enum dial {
+	DIAL_NONE,
+	DIAL_WANTED, /* the driver connects to session_backend() */
+	DIAL_CONNECTING,
+	DIAL_CONNECTED,
+};
+
+struct preauth; /* the login phase: an allocation of its own */
+
+struct session {
+	struct session_env *env;
+	uint64_t id;
+	struct end ends[SIDE_MAX];
+	struct slot_record *record;
+	struct preauth *preauth; /* from PREAUTH to RELAY */
+	uint64_t deadline_ms;    /* of the state; 0: none */
+	struct addr client;
+	struct addr local; /* where the client connected to */
+	struct backend_ref backend;
+	uint32_t idle_timeout_s; /* copied from the pool for RELAY */
+	uint16_t listen;         /* index */
+	uint8_t state;           /* enum session_state */
+	uint8_t dial;            /* enum dial */
+	uint8_t who;             /* enum who */
+	uint8_t reason;          /* enum end_reason */
+	uint8_t ended_in;        /* the state in which it was decided */
+	bool drop_backend;       /* the driver closes its socket, then dials */
+	bool key_wait;
+	bool counted; /* in the load area */
+};
+
+enum who { WHO_NONE, WHO_CLIENT, WHO_BACKEND, WHO_GATEWAY };
+
+/* Begins a session that admission let in; record is free and stays its until
+ * session_fini(). client and local are of the socket. False: out of memory. */
+bool session_init(struct session *session, struct session_env *env,
+    uint64_t id, struct slot_record *record, uint32_t listen,
+    const struct addr *client, const struct addr *local);
+
+/* After DONE, or before the first event. Wipes what is left. */
+void session_fini(struct session *session);
+
+/* Events. Bytes are consumed or kept: the driver may reuse its slab. */
+void session_received(
+    struct session *session, enum side side, struct span bytes);
+void session_eof(struct session *session, enum side side);
+void session_reset(struct session *session, enum side side);
+/* The kernel took some or all of what it was owed (end.owed says). */
+void session_drained(struct session *session);
+void session_dialed(struct session *session, bool good, const char *why);
+void session_key_reply(
+    struct session *session, const struct key_reply *reply);
+void session_deadline(struct session *session);
+
+/* The gateway's own wish: DRAIN, SHED, KICKED, MEMORY. Clients before login
+ * are told BYE [UNAVAILABLE]; in RELAY nothing is injected. */
+void session_stop(struct session *session, enum end_reason reason);
+
+/* What to wait for. */
+bool session_wants_read(const struct session *session, enum side side);
+/* CLOCK_MONOTONIC ms at which session_deadline() is due; 0: never. */
+uint64_t session_next_deadline(const struct session *session);
+/* The backends of the current login that were no good. */
+const struct backend_ref *session_tried(
+    const struct session *session, uint32_t *out_n);
+/* For DIAL_WANTED: whom to dial. */
+const struct backend *session_backend(const struct session *session);
+/* Input is left that can move now that the output was written: call
+ * session_drained(). */
+bool session_wants_step(const struct session *session);
+/* True while output may hold a secret: the driver wipes it once written. */
+bool session_is_secret(const struct session *session);
+
+/* Of the last traffic after login; for drain, which ends quiet ones first. */
+uint64_t session_active_ms(const struct session *session);
+
+void session_id_text(uint64_t id, char out[SESSION_ID_TEXT]);
+
+#endif

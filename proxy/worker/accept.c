@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The accept loop: ours and not libuv's, which on EMFILE closes all that is
+ * pending and tells nobody. A budget per turn, admission before anything is
+ * allocated, and no spinning: when the worker is full or short of descriptors
+ * it stops polling until there is room.
+ */
+#include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/ipc/channel.h"
+#include "proxy/limits/admission.h"
+#include "proxy/worker/worker.h"
+
+#define ACCEPT_BUDGET 64      /* per listener and turn */
+#define ACCEPT_PAUSE_MS 100   /* after running out of descriptors */
+#define REFUSALS_TOLD 10      /* events a second; the rest is counted only */
+
+static void on_acceptable(uv_poll_t *poll, int status, int events);
+
+static void
+set_polling(struct worker *worker, bool polling)
+{
+	for (uint32_t i = 0; i < worker->n_listeners; i++) {
+		struct listener *listener = &worker->listeners[i];
+		if (listener->polling == polling || listener->fd < 0)
+			continue;
+		listener->polling = polling;
+		if (polling)
+			uv_poll_start(
+			    &listener->poll, UV_READABLE, on_acceptable);
+		else
+			uv_poll_stop(&listener->poll);
+	}
+}
+
+static uint32_t
+capacity(const struct worker *worker)
+{
+	uint32_t share =
+	    (worker->snapshot->gateway.max_connections + worker->n_slots - 1) /
+	    worker->n_slots;
+
+	return share < worker->n_records ? share : worker->n_records;
+}
+
+static void
+pause_accepting(struct worker *worker, uint64_t until_ms)
+{
+	worker->paused = true;
+	worker->resume_ms = until_ms;
+	set_polling(worker, false);
+}
+
+/* Room for one more: the oldest that is not logged in goes first, logged-in
+ * sessions stay. False: the worker is full. */
+static bool
+make_room(struct worker *worker)
+{
+	if (worker->n_conns < capacity(worker) && worker->n_free > 0)
+		return true;
+	struct conn *oldest = conn_oldest_preauth(worker);
+	if (oldest != NULL) {
+		slot_add(&worker->area->shed, 1);
+		conn_stop(oldest, REASON_SHED);
+	}
+	if (worker->n_conns < capacity(worker) && worker->n_free > 0)
+		return true;
+	if (!worker->is_full) {
+		worker->is_full = true;
+		worker_tell(worker, MESSAGE_FULL, 1);
+	}
+	pause_accepting(worker, UINT64_MAX);
+	return false;
+}
+
+void
+accept_resume(struct worker *worker)
+{
+	if (!worker->paused || worker->draining ||
+	    worker->n_conns >= capacity(worker) || worker->n_free == 0)
+		return;
+	if (worker->resume_ms != UINT64_MAX &&
+	    worker->env.now_ms < worker->resume_ms)
+		return;
+	worker->paused = false;
+	set_polling(worker, true);
+	if (worker->is_full) {
+		worker->is_full = false;
+		worker_tell(worker, MESSAGE_FULL, 0);
+	}
+}
+
+static void
+refuse(struct worker *worker, const struct listener *listener, int fd,
+    const struct addr *peer, const char *why)
+{
+	struct event event;
+
+	close(fd);
+	slot_add(&worker->area->refused_denied, 1);
+	if (worker->refusals++ >= REFUSALS_TOLD)
+		return;
+	event_begin(&event, EVENT_REFUSED);
+	event_text(&event, FIELD_LISTENER,
+	    config_span(worker->snapshot,
+		config_listen_at(worker->snapshot, listener->listen)->name));
+	event_addr(&event, FIELD_PEER, peer);
+	event_str(&event, FIELD_WHY, why);
+	worker_emit(worker, &event);
+}
+
+static bool
+is_wildcard(const struct addr *addr)
+{
+	static const uint8_t zeros[16];
+
+	return memcmp(addr->ip, zeros, sizeof(zeros)) == 0;
+}
+
+/* Where the client connected to: a wildcard listener has to ask. */
+static struct addr
+local_address(const struct listener *listener, int fd)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+	struct addr addr;
+
+	if (!is_wildcard(&listener->address) ||
+	    getsockname(fd, (struct sockaddr *)&sa, &len) != 0 ||
+	    !addr_from_sockaddr((const struct sockaddr *)&sa, &addr))
+		return listener->address;
+	return addr;
+}
+
+static void
+admit(struct listener *listener, int fd, const struct sockaddr *sa)
+{
+	struct worker *worker = listener->worker;
+	struct addr peer;
+	struct addr local = local_address(listener, fd);
+
+	slot_add(&worker->area->accepted, 1);
+	addr_from_sockaddr(sa, &peer);
+	enum admission admission = admission_of_peer(
+	    worker->snapshot, listener->listen, &peer);
+	if (admission != ADMISSION_ADMIT)
+		refuse(worker, listener, fd, &peer, admission_name(admission));
+	else
+		conn_start(worker, fd, listener, &peer, &local);
+}
+
+/* False: nothing more to accept now. */
+static bool
+accept_one(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+	struct sockaddr_storage sa;
+	socklen_t len = sizeof(sa);
+
+	if (!worker->draining && !make_room(worker))
+		return false;
+	int fd = accept4(listener->fd, (struct sockaddr *)&sa, &len,
+	    SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (fd >= 0) {
+		admit(listener, fd, (const struct sockaddr *)&sa);
+		return true;
+	}
+	if (errno == EAGAIN)
+		return false;
+	slot_add(&worker->area->accept_errors, 1);
+	if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO ||
+	    errno == EPERM)
+		return true;
+	pause_accepting(worker, worker->env.now_ms + ACCEPT_PAUSE_MS);
+	return false;
+}
+
+static void
+on_acceptable(uv_poll_t *poll, int status, int events)
+{
+	struct listener *listener = poll->data;
+
+	(void)status;
+	(void)events;
+	worker_touch_clock(listener->worker);
+	for (int i = 0; i < ACCEPT_BUDGET && accept_one(listener); i++)
+		continue;
+}
+
+bool
+accept_add(struct worker *worker, int fd, uint32_t listen,
+    const struct addr *address)
+{
+	if (worker->n_listeners == CONFIG_MAX_LISTENERS)
+		return false;
+	struct listener *listener = &worker->listeners[worker->n_listeners++];
+	*listener = (struct listener){
+	    .worker = worker,
+	    .fd = fd,
+	    .listen = listen,
+	    .address = *address,
+	};
+	listener->poll.data = listener;
+	return uv_poll_init(&worker->loop, &listener->poll, fd) == 0;
+}
+
+void
+accept_start(struct worker *worker)
+{
+	set_polling(worker, true);
+}
+
+void
+accept_close(struct worker *worker)
+{
+	set_polling(worker, false);
+	for (uint32_t i = 0; i < worker->n_listeners; i++) {
+		struct listener *listener = &worker->listeners[i];
+		while (worker->n_free > 0 && accept_one(listener))
+			continue;
+		close(listener->fd);
+		listener->fd = -1;
+	}
+}
+
+static void
+configure(int fd, const struct config_pool *pool)
+{
+	int on = 1, off = 0;
+	int idle_s = (int)(pool->keepalive_ms / 1000);
+	unsigned stall_ms = (unsigned)pool->stall_timeout_ms;
+
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off,
+	    sizeof(on));
+	if (idle_s > 0)
+		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s,
+		    sizeof(idle_s));
+	setsockopt(
+	    fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
+}
+
+void
+accept_configure(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->n_listeners; i++) {
+		const struct listener *listener = &worker->listeners[i];
+		const struct config_listen *listen =
+		    config_listen_at(worker->snapshot, listener->listen);
+		configure(listener->fd,
+		    config_pool_at(worker->snapshot, listen->pool));
+	}
+}

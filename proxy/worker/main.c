@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The worker's start, its channel to the master and its clock. The master hands
+ * in areas, listeners and snapshots; the end of the channel is the end of the
+ * worker. One timer serves the wheel and the heartbeat.
+ */
+/* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
+/* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
+/* needs: proxy/worker/drain.c proxy/session/ proxy/limits/admission.c */
+/* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
+/* needs: backends/pool.c backends/balance.c backends/reply.c */
+/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
+/* needs: tls/policy.c tls/names.c tls/ticket.c */
+/* libs: boringssl uv */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "config/snapshot.h"
+#include "proxy/base/ensure.h"
+#include "proxy/ipc/area.h"
+#include "proxy/ipc/channel.h"
+#include "proxy/ipc/role.h"
+#include "proxy/worker/worker.h"
+
+#define BEAT_MS 1000
+#define TEXT_SLAB 16384
+
+void
+worker_touch_clock(struct worker *worker)
+{
+	worker->env.now_ms = uv_now(&worker->loop);
+}
+
+void
+worker_emit(struct worker *worker, const struct event *event)
+{
+	if (!event_send(worker->events_fd, event))
+		slot_add(&worker->area->events_dropped, 1);
+}
+
+void
+worker_tell(struct worker *worker, uint32_t type, uint64_t arg)
+{
+	struct message message = {
+	    .type = type, .slot = worker->slot, .arg = arg};
+
+	(void)worker;
+	if (channel_send(ROLE_CHANNEL_FD, &message) != CHANNEL_OK)
+		role_fatal("the channel to the master failed");
+}
+
+static void
+on_emit(void *arg, const struct event *event)
+{
+	worker_emit(arg, event);
+}
+
+static void
+beat(struct worker *worker)
+{
+	slot_add(&worker->area->heartbeat, 1);
+	worker->refusals = 0;
+	accept_resume(worker);
+	if (worker->draining)
+		drain_step(worker);
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct worker *worker = timer->data;
+
+	worker_touch_clock(worker);
+	worker->timer_due_ms = 0;
+	if (worker->env.now_ms / BEAT_MS != worker->last_beat_ms / BEAT_MS) {
+		worker->last_beat_ms = worker->env.now_ms;
+		beat(worker);
+	} else if (worker->paused) {
+		accept_resume(worker);
+	}
+	wheel_run(&worker->wheel, worker->env.now_ms, conn_fire, worker);
+	worker_arm_timer(worker);
+}
+
+void
+worker_arm_timer(struct worker *worker)
+{
+	uint64_t now = worker->env.now_ms;
+	uint64_t wait = wheel_wait_ms(&worker->wheel, now);
+
+	if (worker->paused && wait > WHEEL_TICK_MS)
+		wait = WHEEL_TICK_MS;
+	if (worker->timer_due_ms != 0 && worker->timer_due_ms <= now + wait)
+		return;
+	worker->timer_due_ms = now + wait;
+	uv_timer_start(&worker->timer, on_timer, wait, 0);
+}
+
+static void
+on_turn(uv_prepare_t *turn)
+{
+	struct worker *worker = turn->data;
+
+	slot_add(&worker->area->loop_turns, 1);
+}
+
+static void
+take_hello(struct worker *worker, const struct message *message)
+{
+	struct hello hello;
+
+	if (message->len != sizeof(hello))
+		role_fatal("another version of the master");
+	memcpy(&hello, message->body, sizeof(hello));
+	if (hello.layout != IPC_LAYOUT)
+		role_fatal("another version of the master");
+	worker->slot = message->slot;
+	worker->n_slots = hello.n_slots;
+	ENSURE(hello.n_slots <= WORKER_SLOTS_MAX);
+}
+
+static void
+take_slot_area(struct worker *worker, void *data, size_t size)
+{
+	worker->area = data;
+	worker->env.slot = data;
+	worker->n_records = worker->area->n_records;
+	ENSURE(slot_area_size(worker->n_records) <= size);
+	worker->conns = calloc(worker->n_records, sizeof(*worker->conns));
+	worker->free_records =
+	    calloc(worker->n_records, sizeof(*worker->free_records));
+	ENSURE(worker->conns != NULL && worker->free_records != NULL);
+	/* The lowest record is used first: few pages are touched. */
+	for (uint32_t i = worker->n_records; i > 0; i--)
+		worker->free_records[worker->n_free++] = i - 1;
+}
+
+static void
+take_area(struct worker *worker, struct message *message)
+{
+	int fd = message_take_fd(message);
+	bool is_mine = message->slot == worker->slot &&
+	    (message->arg == AREA_SLOT || message->arg == AREA_LOAD);
+	size_t size;
+	void *data = area_map(fd, is_mine, &size);
+
+	if (data == NULL)
+		role_fatal("cannot map an area");
+	close(fd);
+	switch ((enum area_kind)message->arg) {
+	case AREA_SLOT:
+		take_slot_area(worker, data, size);
+		break;
+	case AREA_BACKENDS:
+		worker->backends = data;
+		break;
+	case AREA_LOAD:
+		ENSURE(message->slot < WORKER_SLOTS_MAX);
+		worker->loads[message->slot] = data;
+		break;
+	case AREA_TICKETS:
+		worker->tickets = data;
+		break;
+	case AREA_LIMITER:
+		break;
+	}
+}
+
+static void
+take_snapshot(struct worker *worker, struct message *message)
+{
+	int fd = message_take_fd(message);
+	const struct config *old = worker->snapshot;
+	const struct config *config = snapshot_map(fd);
+	struct message ack = {
+	    .type = MESSAGE_ACK, .slot = 1, .arg = message->arg};
+
+	close(fd);
+	if (config != NULL && pools_use(&worker->pools, config)) {
+		ack.slot = 0;
+		worker->snapshot = worker->env.config = config;
+		tls_engine_use(worker->env.tls, config, worker->tickets);
+		accept_configure(worker);
+		accept_resume(worker);
+		if (old != NULL)
+			snapshot_unmap(old);
+	}
+	if (channel_send(ROLE_CHANNEL_FD, &ack) != CHANNEL_OK)
+		role_fatal("the channel to the master failed");
+}
+
+static void
+take_listener(struct worker *worker, struct message *message)
+{
+	struct addr addr;
+
+	ENSURE(message->len == sizeof(addr));
+	memcpy(&addr, message->body, sizeof(addr));
+	if (!accept_add(worker, message_take_fd(message), message->slot, &addr))
+		role_fatal("cannot take a listener");
+}
+
+static void
+start(struct worker *worker)
+{
+	ENSURE(worker->area != NULL && worker->snapshot != NULL &&
+	    worker->backends != NULL && worker->loads[worker->slot] != NULL);
+	accept_configure(worker);
+	accept_start(worker);
+	worker_arm_timer(worker);
+	worker_tell(worker, MESSAGE_READY, 0);
+}
+
+static void
+take(struct worker *worker, struct message *message)
+{
+	switch ((enum message_type)message->type) {
+	case MESSAGE_HELLO:
+		take_hello(worker, message);
+		break;
+	case MESSAGE_AREA:
+		take_area(worker, message);
+		break;
+	case MESSAGE_EVENTS:
+		worker->events_fd = message_take_fd(message);
+		break;
+	case MESSAGE_KEEPER:
+		keys_connect(&worker->keys, message_take_fd(message));
+		break;
+	case MESSAGE_LISTENER:
+		take_listener(worker, message);
+		break;
+	case MESSAGE_SNAPSHOT:
+		take_snapshot(worker, message);
+		break;
+	case MESSAGE_START:
+		start(worker);
+		break;
+	case MESSAGE_DRAIN:
+		drain_start(worker, message->arg);
+		break;
+	case MESSAGE_STOP:
+		exit(0);
+	default:
+		break;
+	}
+	message_close_fds(message);
+}
+
+static void
+on_channel(uv_poll_t *poll, int status, int events)
+{
+	struct worker *worker = poll->data;
+	struct message message;
+	enum channel_result result;
+
+	(void)events;
+	worker_touch_clock(worker);
+	if (status < 0)
+		exit(0);
+	while ((result = channel_recv(ROLE_CHANNEL_FD, &message)) ==
+	    CHANNEL_OK)
+		take(worker, &message);
+	if (result == CHANNEL_CLOSED)
+		exit(0);
+}
+
+static uint8_t *
+slab_new(size_t size)
+{
+	uint8_t *slab = malloc(size);
+
+	ENSURE(slab != NULL);
+	return slab;
+}
+
+static void
+init_slabs(struct worker *worker)
+{
+	struct session_env *env = &worker->env;
+
+	worker->slab = slab_new(SLAB_IN);
+	for (int i = 0; i < SIDE_MAX; i++)
+		outbuf_init(&env->out[i], slab_new(SLAB_OUT), SLAB_OUT);
+	outbuf_init(&env->plain, slab_new(SLAB_OUT), SLAB_OUT);
+	outbuf_init(&env->text, slab_new(TEXT_SLAB), TEXT_SLAB);
+}
+
+/* Unique over restarts unless more than 256 clients a second come for ever. */
+static uint64_t
+first_serial(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec << 8;
+}
+
+static void
+worker_init(struct worker *worker)
+{
+	worker->events_fd = -1;
+	worker->next_serial = first_serial();
+	list_init(&worker->preauth);
+	ENSURE(uv_loop_init(&worker->loop) == 0);
+	worker_touch_clock(worker);
+	wheel_init(&worker->wheel, worker->env.now_ms);
+	keys_init(&worker->keys, worker);
+	pools_init(&worker->pools, &worker->ops);
+	worker->ops.emit = on_emit;
+	worker->env.ops = &worker->ops;
+	worker->env.arg = worker;
+	worker->env.tls = tls_engine_new(keys_submit, worker);
+	ENSURE(worker->env.tls != NULL);
+	init_slabs(worker);
+
+	uv_timer_init(&worker->loop, &worker->timer);
+	worker->timer.data = worker;
+	uv_prepare_init(&worker->loop, &worker->turn);
+	worker->turn.data = worker;
+	uv_prepare_start(&worker->turn, on_turn);
+	ENSURE(uv_poll_init(
+		   &worker->loop, &worker->channel, ROLE_CHANNEL_FD) == 0);
+	worker->channel.data = worker;
+	uv_poll_start(&worker->channel, UV_READABLE, on_channel);
+}
+
+int
+main(void)
+{
+	role_init("worker");
+	struct worker *worker = calloc(1, sizeof(*worker));
+	ENSURE(worker != NULL);
+	worker_init(worker);
+	uv_run(&worker->loop, UV_RUN_DEFAULT);
+	return 0;
+}

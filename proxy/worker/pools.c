@@ -1,0 +1,244 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What a session asks about backends: who is next, what a pool can do, whose
+ * sessions are counted where. One view per pool of the snapshot, made anew when
+ * the monitor changed the backends area.
+ */
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/imap/capability.h"
+#include "proxy/worker/worker.h"
+
+static uint64_t
+random_u64(void)
+{
+	uint64_t value;
+
+	RAND_bytes((uint8_t *)&value, sizeof(value));
+	return value;
+}
+
+static bool
+is_same(struct backend_ref a, struct backend_ref b)
+{
+	return a.index == b.index && a.generation == b.generation;
+}
+
+/* A backend that refused our word for the client's TLS is no use until its
+ * configuration changes; the monitor cannot see that without a login. */
+static void
+apply_penalties(struct worker *worker, struct pool_view *view)
+{
+	for (uint32_t i = 0; i < view->n_members; i++) {
+		struct member *member = &view->members[i];
+		struct backend_ref ref = {member->index, member->generation};
+		for (int j = 0; j < PENALTIES_MAX; j++) {
+			struct penalty *penalty = &worker->pools.penalties[j];
+			if (penalty->until_ms > worker->env.now_ms &&
+			    is_same(penalty->ref, ref))
+				member->state = BACKEND_MISCONFIGURED;
+		}
+	}
+}
+
+/* The lists of all members, in a heap block; freed by the caller. */
+static void
+learn_capabilities(struct worker *worker, struct pool_view *view)
+{
+	struct outbuf out;
+	struct backend *backends =
+	    calloc(view->n_members + 1, sizeof(*backends));
+	struct span *lists = calloc(view->n_members + 1, sizeof(*lists));
+	ENSURE(backends != NULL && lists != NULL);
+
+	for (uint32_t i = 0; i < view->n_members; i++)
+		if (backends_area_read(worker->backends,
+			view->members[i].index, &backends[i]))
+			lists[i] = span_str(backends[i].capabilities);
+	outbuf_init(&out, view->capabilities, sizeof(view->capabilities) - 1);
+	capability_common(lists, view->n_members, &out);
+	view->capabilities[out.len] = '\0';
+	free(lists);
+	free(backends);
+}
+
+static void
+refresh(struct worker *worker, struct pool_view *view,
+    const struct config_pool *pool)
+{
+	uint64_t change = atomic_load_explicit(
+	    &worker->backends->change, memory_order_acquire);
+
+	if (view->change == change + 1)
+		return;
+	if (!pool_view_update(view, worker->backends,
+		config_text(worker->snapshot, pool->name)))
+		return; /* out of memory: the old view serves */
+	apply_penalties(worker, view);
+	learn_capabilities(worker, view);
+	view->change = change + 1; /* 0 is "never made" */
+}
+
+static struct pool_view *
+view_of(struct worker *worker, uint32_t listen)
+{
+	uint32_t index = config_listen_at(worker->snapshot, listen)->pool;
+	struct pool_view *view = &worker->pools.views[index];
+
+	refresh(worker, view, config_pool_at(worker->snapshot, index));
+	return view;
+}
+
+static enum balance_result
+on_choose(void *arg, const struct session *session,
+    struct backend_ref *out_ref, struct backend *out_backend)
+{
+	struct worker *worker = arg;
+	const struct config_pool *pool = config_pool_at(worker->snapshot,
+	    config_listen_at(worker->snapshot, session->listen)->pool);
+	struct balance_request request = {
+	    .balance = pool->balance,
+	    .min_available = pool->min_available,
+	    .random = random_u64(),
+	    .loads = worker->loads,
+	    .n_loads = worker->n_slots,
+	    .tried = session_tried(session, &request.n_tried),
+	};
+	struct pool_view *view = view_of(worker, session->listen);
+	enum balance_result result = balance_choose(view, &request, out_ref);
+
+	if (result != BALANCE_CHOSEN)
+		return result;
+	if (!backends_area_read(
+		worker->backends, out_ref->index, out_backend) ||
+	    out_backend->generation != out_ref->generation)
+		return BALANCE_ALL_DOWN; /* it changed just now: look again */
+	return BALANCE_CHOSEN;
+}
+
+static void
+on_count(void *arg, uint32_t backend, int change)
+{
+	struct worker *worker = arg;
+	_Atomic uint32_t *active =
+	    &worker->loads[worker->slot]->active[backend];
+	uint32_t value = atomic_load_explicit(active, memory_order_relaxed);
+
+	ENSURE(change > 0 || value > 0);
+	atomic_store_explicit(
+	    active, value + (uint32_t)change, memory_order_release);
+}
+
+static struct penalty *
+oldest_penalty(struct pools *pools, struct backend_ref ref)
+{
+	struct penalty *oldest = &pools->penalties[0];
+
+	for (int i = 0; i < PENALTIES_MAX; i++) {
+		if (is_same(pools->penalties[i].ref, ref))
+			return &pools->penalties[i];
+		if (pools->penalties[i].until_ms < oldest->until_ms)
+			oldest = &pools->penalties[i];
+	}
+	return oldest;
+}
+
+static void
+emit_misconfigured(struct worker *worker, const struct backend *backend)
+{
+	char address[ENDPOINT_TEXT_MAX];
+	struct event event;
+
+	event_begin_level(&event, EVENT_BACKEND, LEVEL_ERROR);
+	event_str(&event, FIELD_BACKEND, backend->name);
+	event_str(&event, FIELD_POOL, backend->pool);
+	event_str(&event, FIELD_ADDRESS,
+	    endpoint_text(&backend->endpoint, address));
+	event_str(&event, FIELD_STATE, "misconfigured");
+	event_str(&event, FIELD_WHY, "privacyrequired");
+	event_str(&event, FIELD_TEXT,
+	    "the backend wants TLS for logins: have it trust this gateway "
+	    "(Dovecot: login_trusted_networks, or haproxy_trusted_networks "
+	    "with client_ip = proxy_v2)");
+	worker_emit(worker, &event);
+}
+
+static void
+on_outcome(void *arg, const struct session *session,
+    const struct backend *backend, enum outcome outcome, const char *why)
+{
+	struct worker *worker = arg;
+
+	(void)why;
+	if (outcome != OUTCOME_MISCONFIGURED)
+		return;
+	struct penalty *penalty =
+	    oldest_penalty(&worker->pools, session->backend);
+	bool is_known = is_same(penalty->ref, session->backend) &&
+	    penalty->until_ms > worker->env.now_ms;
+	penalty->ref = session->backend;
+	penalty->until_ms = worker->env.now_ms + MISCONFIGURED_MS;
+	for (uint32_t i = 0; i < worker->pools.n_views; i++)
+		apply_penalties(worker, &worker->pools.views[i]);
+	if (!is_known)
+		emit_misconfigured(worker, backend);
+}
+
+static bool
+on_capabilities(void *arg, uint32_t listen, struct outbuf *out)
+{
+	struct worker *worker = arg;
+	const struct config_listen *listener =
+	    config_listen_at(worker->snapshot, listen);
+	const struct config_pool *pool =
+	    config_pool_at(worker->snapshot, listener->pool);
+	struct pool_view *view = view_of(worker, listen);
+	struct span common = pool->capabilities.len > 0
+	    ? config_span(worker->snapshot, pool->capabilities)
+	    : span_str(view->capabilities);
+
+	capability_before_login(
+	    common, listener->mechanisms, listener->login_command, out);
+	return pool_view_is_available(view);
+}
+
+static void
+on_backend_name(
+    void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX])
+{
+	struct worker *worker = arg;
+	struct backend backend;
+
+	out[0] = '\0';
+	if (backends_area_read(worker->backends, ref.index, &backend) &&
+	    backend.generation == ref.generation)
+		memcpy(out, backend.name, BACKEND_NAME_MAX);
+}
+
+void
+pools_init(struct pools *pools, struct session_ops *ops)
+{
+	*pools = (struct pools){.n_views = 0};
+	ops->choose = on_choose;
+	ops->count = on_count;
+	ops->outcome = on_outcome;
+	ops->capabilities = on_capabilities;
+	ops->backend_name = on_backend_name;
+}
+
+bool
+pools_use(struct pools *pools, const struct config *config)
+{
+	struct pool_view *views = calloc(config->pools.n, sizeof(*views));
+	if (views == NULL)
+		return false;
+	for (uint32_t i = 0; i < pools->n_views; i++)
+		pool_view_fini(&pools->views[i]);
+	free(pools->views);
+	pools->views = views;
+	pools->n_views = config->pools.n;
+	return true;
+}

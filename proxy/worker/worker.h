@@ -1,0 +1,147 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A worker: one libuv loop, one thread, everything a connection needs. This
+ * header is the worker's own context, shared by the files of this directory:
+ * main.c (messages of the master, the timer), accept.c, conn.c (the driver of
+ * a session), dial.c, keys.c (the keeper), pools.c (the choice of a backend),
+ * drain.c.
+ */
+#ifndef WORKER_WORKER_H
+#define WORKER_WORKER_H
+
+#include <uv.h>
+
+#include "proxy/session/session.h"
+#include "proxy/worker/wheel.h"
+
+#define WORKER_SLOTS_MAX 64
+#define PENALTIES_MAX 16
+/* A backend that said PRIVACYREQUIRED is left alone for so long. */
+#define MISCONFIGURED_MS 60000
+
+struct conn;
+
+struct listener {
+	uv_poll_t poll;
+	struct worker *worker;
+	int fd;
+	bool polling;
+	uint32_t listen; /* section */
+	struct addr address;
+};
+
+/* The keeper: requests under way, oldest first. */
+struct keys {
+	struct worker *worker;
+	uv_poll_t poll;
+	int fd; /* -1: none */
+	bool polling;
+	bool want_write;
+	struct list_link waiting; /* struct key_wait: not sent yet */
+	struct list_link asked;   /* sent, not answered */
+};
+
+struct penalty {
+	struct backend_ref ref;
+	uint64_t until_ms;
+};
+
+struct pools {
+	uint32_t n_views; /* by index of the snapshot's pools */
+	struct pool_view *views;
+	struct penalty penalties[PENALTIES_MAX];
+};
+
+struct worker {
+	uv_loop_t loop;
+	uint32_t slot;
+	uint32_t n_slots;
+	uv_poll_t channel;
+	uv_timer_t timer;
+	uv_prepare_t turn;
+	uint64_t timer_due_ms;
+	uint64_t last_beat_ms;
+
+	struct session_env env;
+	struct session_ops ops;
+	const struct config *snapshot;
+	struct slot_area *area;
+	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
+	const struct backends_area *backends;
+	const struct tickets_area *tickets;
+	int events_fd;
+
+	struct listener listeners[CONFIG_MAX_LISTENERS];
+	uint32_t n_listeners;
+	bool paused;   /* no accepting: full, or short of descriptors */
+	bool is_full;  /* and the master knows */
+	uint64_t resume_ms;
+	uint32_t refusals; /* told in this second */
+
+	struct keys keys;
+	struct pools pools;
+	struct wheel wheel;
+
+	uint32_t n_records;
+	uint32_t n_conns;
+	uint32_t *free_records; /* a stack */
+	uint32_t n_free;
+	struct conn **conns;        /* by record index */
+	struct list_link preauth;   /* conns not logged in, oldest first */
+	uint64_t next_serial;
+
+	bool draining;
+	bool told_drained;
+	uint64_t drain_until_ms;
+
+	uint8_t *slab; /* SLAB_IN octets: what a read puts its bytes in */
+};
+
+/* main.c */
+void worker_touch_clock(struct worker *worker);
+void worker_arm_timer(struct worker *worker);
+void worker_emit(struct worker *worker, const struct event *event);
+/* To the master; a full channel is fatal, as its end is. */
+void worker_tell(struct worker *worker, uint32_t type, uint64_t arg);
+
+/* accept.c */
+bool accept_add(struct worker *worker, int fd, uint32_t listen,
+    const struct addr *address);
+void accept_start(struct worker *worker);
+/* After a connection ended, or the time to try again has come. */
+void accept_resume(struct worker *worker);
+/* Takes what is in the backlogs, then closes the listeners. */
+void accept_close(struct worker *worker);
+/* Socket options that a snapshot decides. */
+void accept_configure(struct worker *worker);
+
+/* conn.c */
+/* Owns fd from here, also when it fails. */
+void conn_start(struct worker *worker, int fd, const struct listener *listener,
+    const struct addr *peer, const struct addr *local);
+struct conn *conn_by_id(const struct worker *worker, uint64_t id);
+void conn_key_reply(struct conn *conn, const struct key_reply *reply);
+void conn_stop(struct conn *conn, enum end_reason reason);
+void conn_fire(struct wheel_entry *entry, void *arg);
+/* The oldest that is not logged in; NULL: all are. */
+struct conn *conn_oldest_preauth(const struct worker *worker);
+const struct session *conn_session(const struct conn *conn);
+
+/* keys.c */
+void keys_init(struct keys *keys, struct worker *worker);
+/* A new keeper, or a new one behind the same descriptor: asks again. */
+void keys_connect(struct keys *keys, int fd);
+bool keys_submit(void *arg, uint64_t session_id, struct key_request *request);
+
+/* pools.c */
+void pools_init(struct pools *pools, struct session_ops *ops);
+bool pools_use(struct pools *pools, const struct config *config);
+
+/* drain.c */
+void drain_start(struct worker *worker, uint64_t spread_ms);
+/* Once a second: ends the next few. */
+void drain_step(struct worker *worker);
+/* Whenever a connection ended: the last one is told to the master. */
+void drain_note_end(struct worker *worker);
+
+#endif
