@@ -5,7 +5,7 @@
  * gateway in front of it is what is measured.
  *
  * "FETCH n ..." answers a literal of n KB; literals of any size are taken and
- * dropped. With -p a PROXY header (v1 or v2) may come before the first
+ * dropped. With -p a PROXY header (v1 or v2) comes before the first
  * command, and the greeting waits for it.
  *
  * One thread, one epoll. Input and output pass through two slabs that belong
@@ -292,7 +292,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: bench-backend [-p] [-a ADDRESS] [-n PORTS] "
 			"PORT\n"
-			"  -p  a PROXY header may come first\n"
+			"  -p  a PROXY header (v1 or v2) comes first\n"
 			"  -n  listen on this many ports from PORT on\n");
 	exit(2);
 }
