@@ -39,13 +39,15 @@ enum login_status {
 	LOGIN_RETRY,     /* trouble before the credentials were sent: `trouble` */
 	LOGIN_LOST,      /* trouble after: NO [UNAVAILABLE] */
 	LOGIN_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED */
-	LOGIN_BAD_RESPONSE,  /* a relayed client line was not "*" or base64:
-				tagged BAD; the backend is to be closed */
+	LOGIN_BAD_RESPONSE,  /* a client line was not "*" or base64, or "*" ended a
+				relayed exchange: tagged BAD; the backend is to
+				be closed */
 };
 
 enum login_trouble {
 	TROUBLE_NONE,
 	TROUBLE_CLOSED,
+	TROUBLE_TIMEOUT,
 	TROUBLE_GARBAGE,
 	TROUBLE_PREAUTH,
 	TROUBLE_BYE,
