@@ -1,0 +1,179 @@
+# SPDX-License-Identifier: ISC
+"""The command line, the start and the end of the program."""
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import pytest
+
+from support import BUILD, GATEWAY, wait_for
+from support.client import tcp
+from support.gateway import backend
+
+
+@pytest.fixture
+def prepared(make_gateway, make_backend):
+    server = make_backend()
+    made = make_gateway({"a": backend(server)})
+    made.server = server
+    return made
+
+
+@pytest.fixture
+def gateway(prepared):
+    prepared.start().wait_up()
+    return prepared
+
+
+def port_is_closed(gateway):
+    try:
+        tcp(gateway.port).close()
+        return False
+    except ConnectionRefusedError:
+        return True
+
+
+def test_term(gateway):
+    """Clients before login are told; exit 0 in time; nothing is left."""
+    with gateway.client() as client, gateway.login() as session:
+        client.greeting()
+        start = time.monotonic()
+        gateway.signal(signal.SIGTERM)
+        assert client.line().startswith(b"* BYE [UNAVAILABLE]")
+        assert client.rest() == b"" and client.end == "close_notify"
+        assert session.rest() == b"", "text was injected into a session"
+        assert gateway.stop() == 0
+        assert time.monotonic() - start < 8         # stop_timeout is 5 s
+    assert not gateway.control.exists()
+    assert port_is_closed(gateway)
+
+
+def test_int_stops_now(gateway):
+    with gateway.login():
+        start = time.monotonic()
+        assert gateway.stop(signal.SIGINT) == 0
+        assert time.monotonic() - start < 3
+
+
+def test_a_second_term_stops_now(gateway):
+    gateway.config["gateway"]["stop_timeout"] = "1m"
+    gateway.reload()
+    with gateway.login():
+        gateway.signal(signal.SIGTERM)
+        wait_for(lambda: port_is_closed(gateway), 10)
+        start = time.monotonic()
+        assert gateway.stop(signal.SIGTERM) == 0
+        assert time.monotonic() - start < 4
+
+
+def test_stopping_at_once_after_the_start(prepared):
+    prepared.launch()
+    assert prepared.stop() == 0
+
+
+def test_a_second_instance_is_refused(gateway, make_gateway, make_backend):
+    """It would otherwise silently take a part of the clients."""
+    second = make_gateway({"a": backend(gateway.server)})
+    second.config["listen imaps"]["address"] = f"{GATEWAY}:{gateway.port}"
+    second.launch()
+    assert second.process.wait(10) != 0
+    second.process = None
+    assert str(gateway.port).encode() in second.output()
+    for _ in range(10):
+        gateway.login().close()
+
+
+def test_a_restart_takes_over(gateway, prepared):
+    """The same file again, directly after the first has ended."""
+    assert gateway.stop() == 0
+    gateway.start().wait_up()
+    gateway.login().close()
+
+
+def test_an_old_control_socket_is_no_obstacle(prepared):
+    leftover = socket.socket(socket.AF_UNIX)
+    leftover.bind(str(prepared.control))
+    leftover.close()
+    prepared.start()
+
+
+def test_check_of_a_good_file(prepared):
+    done = prepared.check("-t")
+    assert done.returncode == 0, done.stderr
+    assert "max_connections" in done.stdout + done.stderr
+
+
+def test_check_of_a_bad_file(prepared):
+    """All errors at once, each with file and line."""
+    prepared.config["pool mail"].update(balance="wheel", no_such="1")
+    prepared.config["certificate main"]["warn_days"] = "soon"
+    done = prepared.check("-t")
+    assert done.returncode != 0
+    text = done.stdout + done.stderr
+    for word in ("balance", "no_such", "warn_days"):
+        lines = [line for line in text.splitlines() if word in line]
+        assert lines and "sallyport.conf:" in lines[0], text
+    assert prepared.check().returncode != 0
+
+
+def test_effective_configuration(prepared):
+    """-T prints a file that means the same."""
+    done = prepared.check("-T")
+    assert done.returncode == 0
+    assert "handshake_timeout" in done.stdout
+    prepared.file.write_text(done.stdout)
+    again = subprocess.run([BUILD / "sallyport", "-c", prepared.file, "-T"],
+                           capture_output=True, text=True, check=True)
+    assert again.stdout == done.stdout
+
+
+@pytest.mark.parametrize("option", ["-V", "-h"])
+def test_options_that_only_print(option):
+    done = subprocess.run([BUILD / "sallyport", option], capture_output=True,
+                          text=True, check=False)
+    assert done.returncode == 0 and "allyport" in done.stdout
+
+
+def test_a_missing_file():
+    done = subprocess.run([BUILD / "sallyport", "-c", "/nonexistent"],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode != 0 and "/nonexistent" in done.stderr
+
+
+def test_roles_cannot_be_started_by_hand():
+    for role in ("worker", "monitor", "observer", "keeper"):
+        program = BUILD / role
+        if program.exists():
+            done = subprocess.run([program], capture_output=True, timeout=10,
+                                  stdin=subprocess.DEVNULL, check=False)
+            assert done.returncode != 0
+
+
+def test_notify(prepared, scratch):
+    """systemd is told when the gateway is ready and when it stops."""
+    path = scratch / "notify"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(path))
+        path.chmod(0o777)
+        listener.settimeout(10)
+        os.environ["NOTIFY_SOCKET"] = str(path)
+        try:
+            prepared.start()
+        finally:
+            del os.environ["NOTIFY_SOCKET"]
+
+        def until(word):
+            seen = b""
+            while word not in seen:
+                seen += listener.recv(4096) + b"\n"
+            return seen
+        until(b"READY=1")
+        prepared.reload()
+        until(b"RELOADING=1")
+        until(b"READY=1")
+        prepared.signal(signal.SIGTERM)
+        until(b"STOPPING=1")
+        assert prepared.stop() == 0
+    path.unlink()
