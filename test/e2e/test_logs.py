@@ -108,7 +108,7 @@ def test_reopen(gateway):
     gateway.wait_event("session", user=USER)
     moved = gateway.log.with_name("log.1")
     gateway.log.rename(moved)
-    gateway.signal(signal.SIGUSR1)
+    gateway.tell(signal.SIGUSR1)
     wait_for(gateway.log.exists, what="a new log file")
     size = moved.stat().st_size
     gateway.login().close()

@@ -40,7 +40,7 @@ def test_term(gateway):
     with gateway.client() as client, gateway.login() as session:
         client.greeting()
         start = time.monotonic()
-        gateway.signal(signal.SIGTERM)
+        gateway.tell(signal.SIGTERM)
         assert client.line().startswith(b"* BYE [UNAVAILABLE]")
         assert client.rest() == b"" and client.end == "close_notify"
         assert session.rest() == b"", "text was injected into a session"
@@ -61,7 +61,7 @@ def test_a_second_term_stops_now(gateway):
     gateway.config["gateway"]["stop_timeout"] = "1m"
     gateway.reload()
     with gateway.login():
-        gateway.signal(signal.SIGTERM)
+        gateway.tell(signal.SIGTERM)
         wait_for(lambda: port_is_closed(gateway), 10)
         start = time.monotonic()
         assert gateway.stop(signal.SIGTERM) == 0
@@ -173,7 +173,7 @@ def test_notify(prepared, scratch):
         prepared.reload()
         until(b"RELOADING=1")
         until(b"READY=1")
-        prepared.signal(signal.SIGTERM)
+        prepared.tell(signal.SIGTERM)
         until(b"STOPPING=1")
         assert prepared.stop() == 0
     path.unlink()

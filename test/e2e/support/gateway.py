@@ -104,14 +104,14 @@ class Gateway:
                                *arguments], capture_output=True, text=True,
                               timeout=30, check=False)
 
-    def signal(self, number):
+    def tell(self, number):
         self.process.send_signal(number)
 
     def reload(self):
         """HUP, and waits for the event that says how it went."""
         self.write()
         seen = len(self.events("reload"))
-        self.signal(signal.SIGHUP)
+        self.tell(signal.SIGHUP)
         wait_for(lambda: len(self.events("reload")) > seen, 10,
                  "an event of the reload")
         return self.events("reload")[seen:]
@@ -122,7 +122,7 @@ class Gateway:
             return None
         pids = [pid for role in ROLES for pid in self.pids(role)]
         if self.process.poll() is None:
-            self.signal(number)
+            self.tell(number)
         try:
             status = self.process.wait(seconds)
         except subprocess.TimeoutExpired:
