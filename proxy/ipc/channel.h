@@ -12,40 +12,45 @@
 #include <stdint.h>
 
 #define CHANNEL_BODY_MAX 2048
-#define CHANNEL_FDS_MAX 4
+#define CHANNEL_FDS_MAX	 4
 
 /* Changes when a message or an area that roles share changes its form. */
 #define IPC_LAYOUT UINT32_C(1)
 
 enum message_type {
 	/* master to a role, in this order at its start */
-	MESSAGE_HELLO = 1, /* slot; body struct hello */
-	MESSAGE_AREA,      /* slot, arg = enum area_kind; fd */
-	MESSAGE_EVENTS,    /* fd: where the role sends its events */
+	MESSAGE_HELLO = 1,    /* slot; body struct hello */
+	MESSAGE_AREA,	      /* slot, arg = enum area_kind; fd */
+	MESSAGE_EVENTS,	      /* fd: where the role sends its events */
 	MESSAGE_EVENT_SOURCE, /* to the observer: fd; slot = source number */
-	MESSAGE_KEEPER,    /* to a worker: fd; to the keeper: fd, slot = worker */
-	MESSAGE_LISTENER,  /* to a worker: fd; slot = section, body struct addr */
-	MESSAGE_KEYS,      /* to the keeper: fd of the keys image, arg = generation */
-	MESSAGE_SNAPSHOT,  /* fd; arg = generation; answered by ACK */
-	MESSAGE_LOG,       /* to the observer: fd of the log file; slot 0 log,
-			      1 audit */
-	MESSAGE_CONTROL,   /* to the observer: fd of the listening control socket */
-	MESSAGE_START,     /* everything is there: begin; answered by READY */
+	MESSAGE_KEEPER, /* to a worker: fd; to the keeper: fd, slot = worker */
+	MESSAGE_LISTENER, /* to a worker: fd; slot section, body struct addr */
+	MESSAGE_KEYS,	  /* to the keeper: fd of the keys; arg = generation */
+	MESSAGE_SNAPSHOT, /* fd; arg = generation; answered by ACK */
+	MESSAGE_LOG,	  /* to the observer: fd of the log file; slot 0 log,
+			     1 audit */
+	MESSAGE_CONTROL,  /* to the observer: fd of the control listener */
+	MESSAGE_START,	  /* everything is there: begin; answered by READY */
 	/* later */
-	MESSAGE_DRAIN,     /* arg = ms to spread it over; then exit */
-	MESSAGE_STOP,      /* exit now */
-	MESSAGE_CRASHED,   /* to the observer: body struct slot_record, one per
-			      session that died with its worker */
+	MESSAGE_DRAIN,	 /* arg = ms to spread it over; then exit */
+	MESSAGE_STOP,	 /* exit now */
+	MESSAGE_CRASHED, /* to the observer: body struct slot_record, one per
+			    session that died with its worker */
 	/* a role to the master */
 	MESSAGE_READY,
-	MESSAGE_ACK,       /* arg = generation; slot 0 good, 1 refused */
-	MESSAGE_FULL,      /* worker: arg 1 takes no more connections, 0 does */
-	MESSAGE_DRAINED,   /* worker: no session is left */
-	MESSAGE_REQUEST,   /* observer: a control command for another role */
+	MESSAGE_ACK,	 /* arg = generation; slot 0 good, 1 refused */
+	MESSAGE_FULL,	 /* worker: arg 1 takes no more connections, 0 does */
+	MESSAGE_DRAINED, /* worker: no session is left */
+	MESSAGE_REQUEST, /* observer: a control command for another role */
 };
 
-enum area_kind { AREA_SLOT, AREA_BACKENDS, AREA_LOAD, AREA_TICKETS,
-	AREA_LIMITER };
+enum area_kind {
+	AREA_SLOT,
+	AREA_BACKENDS,
+	AREA_LOAD,
+	AREA_TICKETS,
+	AREA_LIMITER
+};
 
 struct hello {
 	uint32_t layout; /* IPC_LAYOUT: a role refuses another's */
@@ -59,13 +64,17 @@ struct message {
 	uint32_t type;
 	uint32_t slot;
 	uint64_t arg;
-	uint32_t len;   /* of body */
+	uint32_t len;	/* of body */
 	uint32_t n_fds; /* received descriptors are close-on-exec */
 	int fds[CHANNEL_FDS_MAX];
 	uint8_t body[CHANNEL_BODY_MAX];
 };
 
-enum channel_result { CHANNEL_OK, CHANNEL_AGAIN, CHANNEL_CLOSED };
+enum channel_result {
+	CHANNEL_OK,
+	CHANNEL_AGAIN,
+	CHANNEL_CLOSED
+};
 
 /* Both ends non-blocking and close-on-exec. False: errno. */
 bool channel_pair(int out_fds[2]);

@@ -17,23 +17,23 @@
 #include "proxy/base/addr.h"
 #include "proxy/base/span.h"
 
-#define EVENT_MAX 4096
+#define EVENT_MAX      4096
 #define EVENT_TEXT_MAX 512
 
 /* kind, name in the log, level */
-#define EVENT_KINDS(X)                                                         \
-	X(SESSION, "session", INFO)         /* a session ended */              \
-	X(LOGIN, "login", INFO)             /* a verdict */                    \
-	X(REFUSED, "refused", INFO)         /* before TLS */                   \
-	X(BACKEND, "backend", WARN)         /* a change of state */            \
-	X(CERTIFICATE, "certificate", WARN)                                    \
-	X(RELOAD, "reload", INFO)                                              \
-	X(ROLE, "role", WARN)               /* started, died, replaced */      \
-	X(GATEWAY, "gateway", INFO)         /* start, drain, stop */           \
-	X(PROBLEM, "problem", ERROR)        /* one configuration error */      \
-	X(WARNING, "warning", WARN)                                            \
-	X(CONTROL, "control", INFO)         /* audit: a change by hand */      \
-	X(DROPPED, "dropped", WARN)         /* events lost, with a count */    \
+#define EVENT_KINDS(X)                                              \
+	X(SESSION, "session", INFO) /* a session ended */           \
+	X(LOGIN, "login", INFO)	    /* a verdict */                 \
+	X(REFUSED, "refused", INFO) /* before TLS */                \
+	X(BACKEND, "backend", WARN) /* a change of state */         \
+	X(CERTIFICATE, "certificate", WARN)                         \
+	X(RELOAD, "reload", INFO)                                   \
+	X(ROLE, "role", WARN)	     /* started, died, replaced */  \
+	X(GATEWAY, "gateway", INFO)  /* start, drain, stop */       \
+	X(PROBLEM, "problem", ERROR) /* one configuration error */  \
+	X(WARNING, "warning", WARN)                                 \
+	X(CONTROL, "control", INFO) /* audit: a change by hand */   \
+	X(DROPPED, "dropped", WARN) /* events lost, with a count */ \
 	X(DEBUG, "debug", DEBUG)
 
 enum event_kind {
@@ -43,6 +43,7 @@ enum event_kind {
 	EVENT_KIND_MAX
 };
 
+/* clang-format off */
 /* field, name in the log */
 #define EVENT_FIELDS(X)                                                        \
 	X(ID, "id") X(LISTENER, "listener") X(PEER, "peer") X(LOCAL, "local")  \
@@ -59,6 +60,7 @@ enum event_kind {
 	X(CLIENT_OS, "client_os") X(GENERATION, "generation")                  \
 	X(LATENCY_MS, "latency_ms") X(DAYS, "days") X(UID, "uid")              \
 	X(COMMAND, "command") X(ATTEMPT, "attempt") X(VERSION, "version")
+/* clang-format on */
 
 enum event_field {
 #define X(field, name) FIELD_##field,
@@ -67,12 +69,17 @@ enum event_field {
 	EVENT_FIELD_MAX
 };
 
-enum event_type { TYPE_U64 = 1, TYPE_TEXT, TYPE_ADDR, TYPE_BOOL };
+enum event_type {
+	TYPE_U64 = 1,
+	TYPE_TEXT,
+	TYPE_ADDR,
+	TYPE_BOOL
+};
 
 struct event_head {
-	uint32_t layout;   /* IPC_LAYOUT */
+	uint32_t layout; /* IPC_LAYOUT */
 	uint16_t kind;
-	uint8_t level;     /* enum config_log_level */
+	uint8_t level; /* enum config_log_level */
 	uint8_t zero;
 	uint64_t realtime_us; /* CLOCK_REALTIME */
 };
@@ -90,8 +97,8 @@ void event_bool(struct event *event, enum event_field field, bool value);
 /* Empty text is left out. */
 void event_text(struct event *event, enum event_field field, struct span text);
 void event_str(struct event *event, enum event_field field, const char *text);
-void event_addr(struct event *event, enum event_field field,
-    const struct addr *addr);
+void event_addr(
+    struct event *event, enum event_field field, const struct addr *addr);
 
 /* False: dropped (socket full, closed, or fd is -1). */
 bool event_send(int fd, const struct event *event);

@@ -14,48 +14,47 @@
 
 #include "proxy/base/addr.h"
 
-/* name, help */
-#define SLOT_COUNTERS(X)                                                       \
-	X(accepted, "connections accepted")                                    \
-	X(accept_errors, "accept(2) calls that failed")                        \
-	X(refused_full, "connections refused at max_connections")              \
-	X(refused_denied, "connections refused by allow or deny")              \
-	X(refused_memory, "connections refused for want of memory")            \
-	X(shed, "connections before login closed to make room")                \
-	X(handshakes_full, "full TLS handshakes finished")                     \
-	X(handshakes_resumed, "resumed TLS handshakes finished")               \
-	X(handshakes_tls12, "TLS 1.2 handshakes finished")                     \
-	X(handshakes_tls13, "TLS 1.3 handshakes finished")                     \
-	X(logins_ok, "logins that a backend accepted")                         \
-	X(logins_failed, "logins that a backend refused as wrong")             \
-	X(logins_refused, "logins that a backend refused for other reasons")   \
-	X(logins_unavailable, "logins answered UNAVAILABLE by the gateway")    \
-	X(backend_connects, "connections made to backends")                    \
-	X(backend_failures, "backend connections that failed before login")    \
-	X(key_requests, "signatures asked of the keeper")                      \
-	X(key_failures, "signatures refused by the keeper")                    \
-	X(bytes_from_clients, "plaintext octets from clients after login")     \
-	X(bytes_from_backends, "plaintext octets from backends after login")   \
-	X(sessions_ended, "sessions that ended")                               \
-	X(events_dropped, "events that the observer did not take")             \
+#define SLOT_COUNTERS(X)                                                     \
+	X(accepted, "connections accepted")                                  \
+	X(accept_errors, "accept(2) calls that failed")                      \
+	X(refused_full, "connections refused at max_connections")            \
+	X(refused_denied, "connections refused by allow or deny")            \
+	X(refused_memory, "connections refused for want of memory")          \
+	X(shed, "connections before login closed to make room")              \
+	X(handshakes_full, "full TLS handshakes finished")                   \
+	X(handshakes_resumed, "resumed TLS handshakes finished")             \
+	X(handshakes_tls12, "TLS 1.2 handshakes finished")                   \
+	X(handshakes_tls13, "TLS 1.3 handshakes finished")                   \
+	X(logins_ok, "logins that a backend accepted")                       \
+	X(logins_failed, "logins that a backend refused as wrong")           \
+	X(logins_refused, "logins that a backend refused for other reasons") \
+	X(logins_unavailable, "logins answered UNAVAILABLE by the gateway")  \
+	X(backend_connects, "connections made to backends")                  \
+	X(backend_failures, "backend connections that failed before login")  \
+	X(key_requests, "signatures asked of the keeper")                    \
+	X(key_failures, "signatures refused by the keeper")                  \
+	X(bytes_from_clients, "plaintext octets from clients after login")   \
+	X(bytes_from_backends, "plaintext octets from backends after login") \
+	X(sessions_ended, "sessions that ended")                             \
+	X(events_dropped, "events that the observer did not take")           \
 	X(loop_turns, "event loop wake-ups")
 
-#define SLOT_GAUGES(X)                                                         \
-	X(connections, "client connections now")                               \
-	X(preauth, "client connections not logged in now")                     \
-	X(handshaking, "TLS handshakes now")                                   \
-	X(relaying, "sessions logged in now")                                  \
+#define SLOT_GAUGES(X)                                     \
+	X(connections, "client connections now")           \
+	X(preauth, "client connections not logged in now") \
+	X(handshaking, "TLS handshakes now")               \
+	X(relaying, "sessions logged in now")              \
 	X(descriptors, "descriptors in use now")
 
-/* state, name; what the states mean is the session's affair */
-#define SESSION_STATES(X)                                                      \
-	X(ACCEPT, "accept")                                                    \
-	X(PROXY, "proxy")                                                      \
-	X(HANDSHAKE, "handshake")                                              \
-	X(PREAUTH, "preauth")                                                  \
-	X(LOGIN, "login")                                                      \
-	X(RELAY, "relay")                                                      \
-	X(LINGER, "linger")                                                    \
+/* state, name */
+#define SESSION_STATES(X)         \
+	X(ACCEPT, "accept")       \
+	X(PROXY, "proxy")         \
+	X(HANDSHAKE, "handshake") \
+	X(PREAUTH, "preauth")     \
+	X(LOGIN, "login")         \
+	X(RELAY, "relay")         \
+	X(LINGER, "linger")       \
 	X(DONE, "done")
 
 enum session_state {
@@ -65,16 +64,15 @@ enum session_state {
 	SESSION_STATE_MAX
 };
 
-/* "unknown" for a value that is none. */
-const char *session_state_name(uint8_t state);
+const char *session_state_name(uint8_t state); /* "unknown" when none */
 
-enum slot_failure_counts { SLOT_TLS_FAILURES = 32, SLOT_END_REASONS = 64 };
+#define SLOT_TLS_FAILURES 32
+#define SLOT_END_REASONS  64
 
-#define SLOT_USER_MAX 96
-#define SLOT_TEXT_MAX 32
+#define SLOT_USER_MAX	  96
+#define SLOT_TEXT_MAX	  32
 
-/* What a session is, for `sessions`, `kick` and the end line after a crash.
- * At most 384 octets. */
+/* For `sessions` and the end line after a crash. At most 384 octets. */
 struct slot_record {
 	_Atomic uint32_t seq; /* odd while written */
 	uint8_t in_use;
@@ -82,7 +80,7 @@ struct slot_record {
 	uint8_t resumed;
 	uint8_t zero;
 	uint64_t id;
-	uint64_t started_ms; /* CLOCK_MONOTONIC */
+	uint64_t started_ms;	    /* CLOCK_MONOTONIC */
 	_Atomic uint64_t bytes_in;  /* plaintext from the client, after login */
 	_Atomic uint64_t bytes_out; /* plaintext to the client, after login */
 	_Atomic uint64_t active_ms; /* CLOCK_MONOTONIC of the last octet */
@@ -116,10 +114,10 @@ static inline size_t
 slot_area_size(uint32_t n_records)
 {
 	return sizeof(struct slot_area) +
-	    (size_t)n_records * sizeof(struct slot_record);
+	       (size_t)n_records * sizeof(struct slot_record);
 }
 
-/* The writer is one thread of one process: a plain add, readable anywhere. */
+/* The writer is one thread: a plain add, readable anywhere. */
 static inline void
 slot_add(_Atomic uint64_t *counter, uint64_t n)
 {
@@ -131,14 +129,12 @@ slot_add(_Atomic uint64_t *counter, uint64_t n)
 void slot_record_begin(struct slot_record *record);
 void slot_record_end(struct slot_record *record);
 
-/* A consistent copy with terminated texts; false: not in use, or being written
- * for 8 tries. */
+/* A copy with terminated texts; false: not in use, or 8 times in writing. */
 bool slot_record_read(
     const struct slot_record *record, struct slot_record *out_record);
 
-/* After the worker died, by the master, before a successor starts: gauges to
- * zero, records not in use, and the head as it was made. The number of records
- * is the master's own: what the worker left in the area is not trusted. */
+/* By the master, after the worker died: gauges to zero, records not in use, the
+ * head as it was made. n_records is the master's own, never the worker's. */
 void slot_area_clear(struct slot_area *area, uint32_t n_records);
 
 #endif

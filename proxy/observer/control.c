@@ -173,8 +173,10 @@ on_connection(uv_poll_t *poll, int status, int events)
 	if (status != 0)
 		return;
 	for (int i = 0; i < ACCEPT_BUDGET; i++) {
-		int fd = accept4(
-		    control->fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		struct sockaddr_storage peer; /* not looked at */
+		socklen_t len = sizeof(peer);
+		int fd = accept4(control->fd, (struct sockaddr *)&peer, &len,
+		    SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0)
 			return;
 		if (control->n_clients < CONTROL_CLIENTS_MAX)

@@ -119,8 +119,9 @@ add_source(struct observer *observer, uint32_t number, int fd)
 	if (fd < 0 || number >= SOURCES_MAX)
 		role_fatal("an event source is missing or out of range");
 	struct source *source = calloc(1, sizeof(*source));
-	if (source == NULL ||
-	    uv_poll_init(&observer->loop, &source->poll, fd) != 0)
+	if (source == NULL)
+		role_fatal("out of memory");
+	if (uv_poll_init(&observer->loop, &source->poll, fd) != 0)
 		role_fatal("cannot watch an event source");
 	source->poll.data = source;
 	source->observer = observer;
