@@ -52,7 +52,7 @@ addr_parse(struct span text, struct addr *out_addr)
 	struct span host = span_of(text.data, host_len);
 	struct span port = span_of(colon + 1, text.len - host_len - 1);
 	bool bracketed = host_len >= 2 && host.data[0] == '[' &&
-	    host.data[host_len - 1] == ']';
+			 host.data[host_len - 1] == ']';
 	if (bracketed)
 		host = span_of(host.data + 1, host_len - 2);
 
@@ -92,8 +92,8 @@ prefix_parse(struct span text, struct prefix *out_prefix)
 
 	uint64_t bits = family_bits(&prefix.addr);
 	if (slash != NULL &&
-	    !parse_u64(span_of(slash + 1, text.len - ip_len - 1), 0, bits,
-		&bits))
+	    !parse_u64(
+		span_of(slash + 1, text.len - ip_len - 1), 0, bits, &bits))
 		return false;
 	prefix.bits = (uint32_t)bits;
 	for (uint32_t i = prefix.bits; i < family_bits(&prefix.addr); i++)
@@ -107,7 +107,7 @@ bool
 addr_equal_ip(const struct addr *a, const struct addr *b)
 {
 	return a->family == b->family &&
-	    memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
+	       memcmp(a->ip, b->ip, sizeof(a->ip)) == 0;
 }
 
 bool

@@ -9,7 +9,7 @@
 /* Prints "file:line: ensure failed: cond" to stderr and aborts. */
 _Noreturn void ensure_failed(const char *cond, const char *file, int line);
 
-#define ENSURE(cond)                                                           \
+#define ENSURE(cond) \
 	((cond) ? (void)0 : ensure_failed(#cond, __FILE__, __LINE__))
 
 #endif

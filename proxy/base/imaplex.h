@@ -5,9 +5,9 @@
 
 #include "proxy/base/span.h"
 
-bool imap_is_atom_char(uint8_t c);   /* ATOM-CHAR */
+bool imap_is_atom_char(uint8_t c);    /* ATOM-CHAR */
 bool imap_is_astring_char(uint8_t c); /* ATOM-CHAR or resp-specials */
-bool imap_is_tag_char(uint8_t c);    /* ASTRING-CHAR without "+" */
+bool imap_is_tag_char(uint8_t c);     /* ASTRING-CHAR without "+" */
 
 /* At least one octet and all of them valid. */
 bool imap_is_atom(struct span text);

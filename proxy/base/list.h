@@ -15,15 +15,15 @@ struct list_link {
 	struct list_link *next;
 };
 
-#define list_entry(link, type, member)                                         \
+#define list_entry(link, type, member) \
 	((type *)(void *)((char *)(link)-offsetof(type, member)))
 
-#define list_for_each(it, head)                                                \
+#define list_for_each(it, head) \
 	for ((it) = (head)->next; (it) != (head); (it) = (it)->next)
 
 /* The current element may be removed (and freed) inside the loop. */
-#define list_for_each_safe(it, tmp, head)                                      \
-	for ((it) = (head)->next, (tmp) = (it)->next; (it) != (head);          \
+#define list_for_each_safe(it, tmp, head)                             \
+	for ((it) = (head)->next, (tmp) = (it)->next; (it) != (head); \
 	     (it) = (tmp), (tmp) = (it)->next)
 
 static inline void

@@ -46,8 +46,8 @@ struct unit {
 
 /* Reads digits and one of the units; an empty name allows none. */
 static bool
-parse_with_unit(struct span text, const struct unit *units, size_t n_units,
-    uint64_t *out)
+parse_with_unit(
+    struct span text, const struct unit *units, size_t n_units, uint64_t *out)
 {
 	size_t n = count_digits(text);
 	struct span suffix = span_of(text.data + n, text.len - n);
@@ -143,8 +143,8 @@ parse_next_item(struct span *text, struct span *out_item)
 	if (text->len == 0)
 		return false;
 	size_t n = 0;
-	while (n < text->len && !is_blank(text->data[n]) &&
-	    text->data[n] != ',')
+	while (
+	    n < text->len && !is_blank(text->data[n]) && text->data[n] != ',')
 		n++;
 	*out_item = span_of(text->data, n);
 	span_advance(text, n);

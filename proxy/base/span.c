@@ -41,7 +41,7 @@ bool
 span_equal(struct span a, struct span b)
 {
 	return a.len == b.len &&
-	    (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
+	       (a.len == 0 || memcmp(a.data, b.data, a.len) == 0);
 }
 
 static uint8_t

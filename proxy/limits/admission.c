@@ -3,8 +3,8 @@
 #include "proxy/limits/admission.h"
 
 static bool
-is_in(const struct config *config, struct items prefixes,
-    const struct addr *addr)
+is_in(
+    const struct config *config, struct items prefixes, const struct addr *addr)
 {
 	const struct prefix *prefix = config_items(config, prefixes);
 	for (uint32_t i = 0; i < prefixes.n; i++)
@@ -30,11 +30,10 @@ admission_name(enum admission admission)
 }
 
 enum admission
-admission_of_client(const struct config *config, uint32_t listen,
-    const struct addr *client)
+admission_of_client(
+    const struct config *config, uint32_t listen, const struct addr *client)
 {
-	const struct config_listen *listener =
-	    config_listen_at(config, listen);
+	const struct config_listen *listener = config_listen_at(config, listen);
 
 	if (is_in(config, config->limits.deny, client))
 		return ADMISSION_DENIED;
@@ -44,11 +43,10 @@ admission_of_client(const struct config *config, uint32_t listen,
 }
 
 enum admission
-admission_of_peer(const struct config *config, uint32_t listen,
-    const struct addr *peer)
+admission_of_peer(
+    const struct config *config, uint32_t listen, const struct addr *peer)
 {
-	const struct config_listen *listener =
-	    config_listen_at(config, listen);
+	const struct config_listen *listener = config_listen_at(config, listen);
 
 	if (!listener->proxy_protocol)
 		return admission_of_client(config, listen, peer);

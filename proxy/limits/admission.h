@@ -22,10 +22,10 @@ const char *admission_name(enum admission admission);
 /* The peer of a socket accepted on listener `listen` (index). Where a PROXY
  * header is required this judges the sender, and admission_of_client() then
  * the client it names. */
-enum admission admission_of_peer(const struct config *config, uint32_t listen,
-    const struct addr *peer);
+enum admission admission_of_peer(
+    const struct config *config, uint32_t listen, const struct addr *peer);
 
-enum admission admission_of_client(const struct config *config,
-    uint32_t listen, const struct addr *client);
+enum admission admission_of_client(
+    const struct config *config, uint32_t listen, const struct addr *client);
 
 #endif

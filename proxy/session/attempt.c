@@ -66,9 +66,8 @@ say_unavailable(struct session *session, const char *why)
 	slot_add(&session->env->slot->logins_unavailable, 1);
 	report_login(session, "unavailable", "UNAVAILABLE", why);
 	outbuf_puts(out, session->preauth->tag);
-	outbuf_puts(out,
-	    " NO [UNAVAILABLE] The mail server is not available, "
-	    "try again later.\r\n");
+	outbuf_puts(out, " NO [UNAVAILABLE] The mail server is not available, "
+			 "try again later.\r\n");
 	back_to_preauth(session);
 }
 
@@ -154,8 +153,8 @@ try_next(struct session *session, const char *why)
 	struct session_env *env = session->env;
 
 	slot_add(&env->slot->backend_failures, 1);
-	env->ops->outcome(env->arg, session, &session->preauth->backend,
-	    OUTCOME_FAILED, why);
+	env->ops->outcome(
+	    env->arg, session, &session->preauth->backend, OUTCOME_FAILED, why);
 	session->preauth->last_trouble = why;
 	attempt_drop_backend(session);
 	choose(session);
@@ -170,12 +169,12 @@ start_relay(struct session *session)
 
 	session->idle_timeout_s =
 	    (uint32_t)(session_pool(session)->idle_timeout_ms / 1000);
-	atomic_store_explicit(&session->record->active_ms, env->now_ms,
-	    memory_order_relaxed);
+	atomic_store_explicit(
+	    &session->record->active_ms, env->now_ms, memory_order_relaxed);
 	bool good = preauth_flush(session) &&
-	    kept_open(&preauth->held, span_of(NULL, 0), &held) &&
-	    end_write(&session->ends[SIDE_BACKEND], held,
-		&env->out[SIDE_BACKEND]);
+		    kept_open(&preauth->held, span_of(NULL, 0), &held) &&
+		    end_write(&session->ends[SIDE_BACKEND], held,
+			&env->out[SIDE_BACKEND]);
 	if (!good) {
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
 		return;
@@ -194,8 +193,7 @@ on_failed(struct session *session)
 
 	slot_add(&session->env->slot->logins_failed, 1);
 	back_to_preauth(session);
-	if (++preauth->attempts <
-	    session->env->config->limits.login_attempts)
+	if (++preauth->attempts < session->env->config->limits.login_attempts)
 		return;
 	outbuf_puts(&session->env->text, "* BYE Too many failed logins.\r\n");
 	session_end(session, WHO_CLIENT, REASON_LOGIN_ATTEMPTS);
@@ -247,8 +245,7 @@ on_status(struct session *session, enum login_status status)
 {
 	struct session_env *env = session->env;
 	struct preauth *preauth = session->preauth;
-	const char *trouble =
-	    login_trouble_name(login_trouble(preauth->login));
+	const char *trouble = login_trouble_name(login_trouble(preauth->login));
 
 	switch (status) {
 	case LOGIN_WAIT:
@@ -321,8 +318,8 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	preauth->attempt_deadline_ms =
 	    env->now_ms + session_pool(session)->greeting_timeout_ms;
-	on_status(session,
-	    login_connected(preauth->login, &env->out[SIDE_BACKEND]));
+	on_status(
+	    session, login_connected(preauth->login, &env->out[SIDE_BACKEND]));
 }
 
 void
@@ -331,16 +328,15 @@ attempt_respond(struct session *session, struct span line)
 	struct preauth *preauth = session->preauth;
 
 	preauth->phase = PHASE_ATTEMPT;
-	on_status(session,
-	    login_respond(preauth->login, line,
-		&session->env->out[SIDE_BACKEND]));
+	on_status(session, login_respond(preauth->login, line,
+			       &session->env->out[SIDE_BACKEND]));
 }
 
 static bool
 has_login(const struct session *session)
 {
 	return session->state == SESSION_LOGIN &&
-	    session->preauth->login != NULL;
+	       session->preauth->login != NULL;
 }
 
 bool
@@ -349,15 +345,13 @@ attempt_step(struct session *session)
 	struct session_env *env = session->env;
 	struct end *backend = &session->ends[SIDE_BACKEND];
 
-	if (session->preauth->phase == PHASE_CHALLENGE &&
-	    preauth_step(session))
+	if (session->preauth->phase == PHASE_CHALLENGE && preauth_step(session))
 		return true;
-	while (has_login(session) &&
-	    session->preauth->phase == PHASE_ATTEMPT &&
-	    env->in[SIDE_BACKEND].len > 0)
+	while (has_login(session) && session->preauth->phase == PHASE_ATTEMPT &&
+	       env->in[SIDE_BACKEND].len > 0)
 		on_status(session,
-		    login_feed(session->preauth->login,
-			&env->in[SIDE_BACKEND], &env->out[SIDE_BACKEND]));
+		    login_feed(session->preauth->login, &env->in[SIDE_BACKEND],
+			&env->out[SIDE_BACKEND]));
 	if (has_login(session) && backend->eof != END_OPEN)
 		on_status(session, login_eof(session->preauth->login));
 	if (session->preauth != NULL && !preauth_flush(session))

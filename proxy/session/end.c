@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * See end.h. Invariants: a kept block is NULL or holds at least one octet; a pump
- * moves nothing while its sink owes the kernel, so what one session can hold
- * is bounded by one slab in each direction.
- * Called by session.c, preauth.c and attempt.c.
+ * See end.h. Invariants: a kept block is NULL or holds at least one octet; a
+ * pump moves nothing while its sink owes the kernel, so what one session can
+ * hold is bounded by one slab in each direction. Called by session.c, preauth.c
+ * and attempt.c.
  */
 #include "proxy/session/end.h"
 
@@ -75,7 +75,7 @@ static bool
 is_inside(const struct block *block, struct span in)
 {
 	return block != NULL && in.data >= block->data &&
-	    in.data <= block->data + block->len;
+	       in.data <= block->data + block->len;
 }
 
 bool
@@ -168,8 +168,8 @@ pump_step(struct end *source, struct span *in, struct outbuf *source_out,
 		return PUMP_ENDED;
 	if (sink->owed > 0)
 		return PUMP_BLOCKED;
-	enum pump_result result = move(
-	    source, in, source_out, sink, sink_out, scratch, moved);
+	enum pump_result result =
+	    move(source, in, source_out, sink, sink_out, scratch, moved);
 	if (result != PUMP_IDLE || source->eof == END_OPEN)
 		return result;
 	*in = span_of(NULL, 0);

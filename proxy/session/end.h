@@ -22,7 +22,11 @@
  * begun before it, sealed anew. */
 #define SLAB_OUT TLS_OUT_ROOM(SLAB_IN + TLS_RECORD_MAX + TLS_RECORD_MAX)
 
-enum side { SIDE_CLIENT, SIDE_BACKEND, SIDE_MAX };
+enum side {
+	SIDE_CLIENT,
+	SIDE_BACKEND,
+	SIDE_MAX
+};
 
 enum end_eof {
 	END_OPEN,
@@ -40,9 +44,9 @@ struct block {
 
 struct end {
 	struct tls_stream *tls; /* owned; NULL: plaintext */
-	struct block *kept;     /* owned; received, not consumed */
-	size_t owed;            /* octets that the kernel has not taken */
-	uint8_t eof;            /* enum end_eof: of what we receive */
+	struct block *kept;	/* owned; received, not consumed */
+	size_t owed;		/* octets that the kernel has not taken */
+	uint8_t eof;		/* enum end_eof: of what we receive */
 	bool connected;
 	bool fin_wanted; /* shut the socket down once nothing is owed */
 };

@@ -12,17 +12,18 @@
 #define BAD_COMMANDS_MAX 3 /* PROTOCOL 1.6 */
 
 enum preauth_phase {
-	PHASE_COMMAND,   /* the parser reads commands */
-	PHASE_SASL,      /* the parser reads a response for sasl */
-	PHASE_ATTEMPT,   /* LOGIN: the client waits */
-	PHASE_CHALLENGE, /* LOGIN: the parser reads a response for the backend */
+	PHASE_COMMAND,	 /* the parser reads commands */
+	PHASE_SASL,	 /* the parser reads a response for sasl */
+	PHASE_ATTEMPT,	 /* LOGIN: the client waits */
+	PHASE_CHALLENGE, /* LOGIN: the parser reads a response for the backend
+			  */
 };
 
 struct preauth {
 	struct command_parser *parser;
 	struct block *held; /* plaintext behind what was parsed (pipelining) */
 	enum preauth_phase phase;
-	uint32_t attempts;     /* verdicts that were failures */
+	uint32_t attempts; /* verdicts that were failures */
 	uint32_t bad_commands;
 	uint64_t preauth_left_ms; /* of preauth_timeout while LOGIN runs */
 	char tag[COMMAND_TAG_MAX + 1];
@@ -44,8 +45,7 @@ struct preauth {
 /* session.c */
 void session_enter(struct session *session, enum session_state state);
 /* LINGER, with what is in env->text sent first; the first cause counts. */
-void session_end(
-    struct session *session, enum who who, enum end_reason reason);
+void session_end(struct session *session, enum who who, enum end_reason reason);
 /* The same without another octet to the client. */
 void session_abort(
     struct session *session, enum who who, enum end_reason reason);

@@ -58,9 +58,8 @@ preauth_flush(struct session *session)
 	env->text.len = 0;
 	if (text.len == 0)
 		return true;
-	if (!env->text.overflow &&
-	    end_write(&session->ends[SIDE_CLIENT], text,
-		&env->out[SIDE_CLIENT]))
+	if (!env->text.overflow && end_write(&session->ends[SIDE_CLIENT], text,
+				       &env->out[SIDE_CLIENT]))
 		return true;
 	env->text.overflow = false;
 	return false;
@@ -349,10 +348,10 @@ is_parsing(const struct session *session)
 	const struct session_env *env = session->env;
 
 	return session->preauth != NULL &&
-	    session->preauth->phase != PHASE_ATTEMPT &&
-	    session->ends[SIDE_CLIENT].owed == 0 &&
-	    env->out[SIDE_CLIENT].len < OUT_PAUSE &&
-	    env->text.len < TEXT_FLUSH;
+	       session->preauth->phase != PHASE_ATTEMPT &&
+	       session->ends[SIDE_CLIENT].owed == 0 &&
+	       env->out[SIDE_CLIENT].len < OUT_PAUSE &&
+	       env->text.len < TEXT_FLUSH;
 }
 
 bool

@@ -75,8 +75,8 @@ report_state(
 	slot_record_begin(record);
 	record->state = (uint8_t)to;
 	if (to == SESSION_LOGIN || to == SESSION_RELAY) {
-		record->backend = session->counted ? session->backend.index
-						   : CONFIG_NONE;
+		record->backend =
+		    session->counted ? session->backend.index : CONFIG_NONE;
 		record->backend_generation = session->backend.generation;
 	}
 	slot_record_end(record);
@@ -90,8 +90,8 @@ report_handshake(struct session *session)
 	struct tls_info info;
 
 	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
-	slot_add(info.resumed ? &slot->handshakes_resumed
-			      : &slot->handshakes_full,
+	slot_add(
+	    info.resumed ? &slot->handshakes_resumed : &slot->handshakes_full,
 	    1);
 	slot_add(strcmp(info.version, "TLSv1.3") == 0 ? &slot->handshakes_tls13
 						      : &slot->handshakes_tls12,
@@ -201,9 +201,9 @@ static bool
 is_bare_connect(const struct session *session)
 {
 	return session->ended_in == SESSION_PROXY &&
-	    session->who == WHO_CLIENT &&
-	    (session->reason == REASON_TRUNCATED ||
-		session->reason == REASON_RESET);
+	       session->who == WHO_CLIENT &&
+	       (session->reason == REASON_TRUNCATED ||
+		   session->reason == REASON_RESET);
 }
 
 static void

@@ -39,9 +39,8 @@ state_deadline(const struct session *session, enum session_state state)
 	case SESSION_PROXY:
 		return env->now_ms + env->config->limits.proxy_timeout_ms;
 	case SESSION_HANDSHAKE:
-		return env->now_ms +
-		    config_tls_at(env->config, listen->tls)
-			->handshake_timeout_ms;
+		return env->now_ms + config_tls_at(env->config, listen->tls)
+					 ->handshake_timeout_ms;
 	case SESSION_PREAUTH:
 		return env->now_ms + session->preauth->preauth_left_ms;
 	case SESSION_LINGER:
@@ -84,8 +83,8 @@ session_end(struct session *session, enum who who, enum end_reason reason)
 {
 	note_cause(session, who, reason);
 	bool clean = reason != REASON_TLS && reason != REASON_RESET &&
-	    session->state != SESSION_HANDSHAKE &&
-	    session->state != SESSION_PROXY;
+		     session->state != SESSION_HANDSHAKE &&
+		     session->state != SESSION_PROXY;
 	if (clean && session->preauth != NULL)
 		preauth_flush(session);
 	end_finish(&session->ends[SIDE_CLIENT], clean,
@@ -127,9 +126,9 @@ session_init(struct session *session, struct session_env *env, uint64_t id,
 		return false;
 	end->connected = true;
 	report_start(session, listen);
-	session_enter(session,
-	    session_listen(session)->proxy_protocol ? SESSION_PROXY
-						    : SESSION_HANDSHAKE);
+	session_enter(session, session_listen(session)->proxy_protocol
+				   ? SESSION_PROXY
+				   : SESSION_HANDSHAKE);
 	return true;
 }
 
@@ -248,8 +247,8 @@ account(struct session *session, _Atomic uint64_t *bytes,
 		return;
 	slot_add(bytes, moved);
 	slot_add(total, moved);
-	atomic_store_explicit(&session->record->active_ms,
-	    session->env->now_ms, memory_order_relaxed);
+	atomic_store_explicit(&session->record->active_ms, session->env->now_ms,
+	    memory_order_relaxed);
 }
 
 /* One direction. False: the session is over because a codec failed. */
@@ -283,7 +282,7 @@ static bool
 is_half_closed(const struct session *session)
 {
 	return session->ends[SIDE_CLIENT].fin_wanted ||
-	    session->ends[SIDE_BACKEND].fin_wanted;
+	       session->ends[SIDE_BACKEND].fin_wanted;
 }
 
 static bool
@@ -301,16 +300,16 @@ step_relay(struct session *session)
 		return true;
 	}
 	bool going = relay(session, SIDE_CLIENT, &from_client) &&
-	    relay(session, SIDE_BACKEND, &from_backend);
-	account(session, &record->bytes_in, &slot->bytes_from_clients,
-	    from_client);
+		     relay(session, SIDE_BACKEND, &from_backend);
+	account(
+	    session, &record->bytes_in, &slot->bytes_from_clients, from_client);
 	account(session, &record->bytes_out, &slot->bytes_from_backends,
 	    from_backend);
 	if (!going)
 		return true;
 	if (!was_half_closed && is_half_closed(session))
-		atomic_store_explicit(&record->active_ms,
-		    session->env->now_ms, memory_order_relaxed);
+		atomic_store_explicit(&record->active_ms, session->env->now_ms,
+		    memory_order_relaxed);
 	if (backend->eof == END_RESET && client->fin_wanted)
 		session_end(session, WHO_BACKEND, REASON_RESET);
 	else if (client->fin_wanted && backend->fin_wanted)
@@ -370,7 +369,7 @@ step(struct session *session, enum side side, struct span fresh)
 		good = kept_open(&session->ends[i].kept,
 			   i == (int)side ? fresh : span_of(NULL, 0),
 			   &env->in[i]) &&
-		    good;
+		       good;
 	while (good && step_once(session))
 		is_secret = is_secret || session->preauth != NULL;
 	for (int i = 0; i < SIDE_MAX; i++) {
@@ -528,10 +527,10 @@ session_wants_step(const struct session *session)
 	switch ((enum session_state)session->state) {
 	case SESSION_PREAUTH:
 		return client->owed == 0 &&
-		    (client->kept != NULL || session->preauth->held != NULL);
+		       (client->kept != NULL || session->preauth->held != NULL);
 	case SESSION_RELAY:
 		return (backend->owed == 0 && client->kept != NULL) ||
-		    (client->owed == 0 && backend->kept != NULL);
+		       (client->owed == 0 && backend->kept != NULL);
 	case SESSION_LINGER:
 		return client->owed == 0 && client->eof != END_OPEN;
 	default:
@@ -543,9 +542,9 @@ static uint64_t
 relay_deadline(const struct session *session)
 {
 	return session_active_ms(session) +
-	    (is_half_closed(session)
-		    ? HALF_CLOSED_MS
-		    : (uint64_t)session->idle_timeout_s * 1000);
+	       (is_half_closed(session)
+		       ? HALF_CLOSED_MS
+		       : (uint64_t)session->idle_timeout_s * 1000);
 }
 
 static uint64_t

@@ -40,7 +40,11 @@
 /* The same when everything that is up was tried without success. */
 #define BACKEND_RETRY_MS 500
 
-enum outcome { OUTCOME_GOOD, OUTCOME_FAILED, OUTCOME_MISCONFIGURED };
+enum outcome {
+	OUTCOME_GOOD,
+	OUTCOME_FAILED,
+	OUTCOME_MISCONFIGURED
+};
 
 struct session;
 
@@ -59,8 +63,8 @@ struct session_ops {
 	/* False: nothing is up. out: the list before login. */
 	bool (*capabilities)(void *arg, uint32_t listen, struct outbuf *out);
 	/* The section's name, "" when the entry is another's by now. */
-	void (*backend_name)(void *arg, struct backend_ref ref,
-	    char out[BACKEND_NAME_MAX]);
+	void (*backend_name)(
+	    void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX]);
 	void (*emit)(void *arg, const struct event *event);
 };
 
@@ -70,7 +74,7 @@ struct session_env {
 	const struct session_ops *ops;
 	void *arg;
 	const struct config *config; /* the current snapshot */
-	uint64_t now_ms;             /* CLOCK_MONOTONIC, once a turn */
+	uint64_t now_ms;	     /* CLOCK_MONOTONIC, once a turn */
 	bool draining;
 	/* The slabs; empty between calls but for `out`, which the driver
 	 * empties after each. */
@@ -95,29 +99,34 @@ struct session {
 	struct end ends[SIDE_MAX];
 	struct slot_record *record;
 	struct preauth *preauth; /* from PREAUTH to RELAY */
-	uint64_t deadline_ms;    /* of the state; 0: none */
+	uint64_t deadline_ms;	 /* of the state; 0: none */
 	struct addr client;
 	struct addr local; /* where the client connected to */
 	struct backend_ref backend;
 	uint32_t idle_timeout_s; /* copied from the pool for RELAY */
-	uint16_t listen;         /* index */
-	uint8_t state;           /* enum session_state */
-	uint8_t dial;            /* enum dial */
-	uint8_t who;             /* enum who */
-	uint8_t reason;          /* enum end_reason */
-	uint8_t ended_in;        /* the state in which it was decided */
-	bool drop_backend;       /* the driver closes its socket, then dials */
+	uint16_t listen;	 /* index */
+	uint8_t state;		 /* enum session_state */
+	uint8_t dial;		 /* enum dial */
+	uint8_t who;		 /* enum who */
+	uint8_t reason;		 /* enum end_reason */
+	uint8_t ended_in;	 /* the state in which it was decided */
+	bool drop_backend;	 /* the driver closes its socket, then dials */
 	bool key_wait;
 	bool counted; /* in the load area */
 };
 
-enum who { WHO_NONE, WHO_CLIENT, WHO_BACKEND, WHO_GATEWAY };
+enum who {
+	WHO_NONE,
+	WHO_CLIENT,
+	WHO_BACKEND,
+	WHO_GATEWAY
+};
 
 /* Begins a session that admission let in; record is free and stays its until
  * session_fini(). client and local are of the socket. False: out of memory. */
-bool session_init(struct session *session, struct session_env *env,
-    uint64_t id, struct slot_record *record, uint32_t listen,
-    const struct addr *client, const struct addr *local);
+bool session_init(struct session *session, struct session_env *env, uint64_t id,
+    struct slot_record *record, uint32_t listen, const struct addr *client,
+    const struct addr *local);
 
 /* After DONE, or before the first event. Wipes what is left. */
 void session_fini(struct session *session);
@@ -130,8 +139,7 @@ void session_reset(struct session *session, enum side side);
 /* The kernel took some or all of what it was owed (end.owed says). */
 void session_drained(struct session *session);
 void session_dialed(struct session *session, bool good, const char *why);
-void session_key_reply(
-    struct session *session, const struct key_reply *reply);
+void session_key_reply(struct session *session, const struct key_reply *reply);
 void session_deadline(struct session *session);
 
 /* The gateway's own wish: DRAIN, SHED, KICKED, MEMORY. Clients before login

@@ -16,9 +16,9 @@
 #include "proxy/limits/admission.h"
 #include "proxy/worker/worker.h"
 
-#define ACCEPT_BUDGET 64      /* per listener and turn */
-#define ACCEPT_PAUSE_MS 100   /* after running out of descriptors */
-#define REFUSALS_TOLD 10      /* events a second; the rest is counted only */
+#define ACCEPT_BUDGET	64  /* per listener and turn */
+#define ACCEPT_PAUSE_MS 100 /* after running out of descriptors */
+#define REFUSALS_TOLD	10  /* events a second; the rest is counted only */
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -146,8 +146,8 @@ admit(struct listener *listener, int fd, const struct sockaddr *sa)
 
 	slot_add(&worker->area->accepted, 1);
 	addr_from_sockaddr(sa, &peer);
-	enum admission admission = admission_of_peer(
-	    worker->snapshot, listener->listen, &peer);
+	enum admission admission =
+	    admission_of_peer(worker->snapshot, listener->listen, &peer);
 	if (admission != ADMISSION_ADMIT)
 		refuse(worker, listener, fd, &peer, admission_name(admission));
 	else
@@ -193,8 +193,8 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 }
 
 bool
-accept_add(struct worker *worker, int fd, uint32_t listen,
-    const struct addr *address)
+accept_add(
+    struct worker *worker, int fd, uint32_t listen, const struct addr *address)
 {
 	if (worker->n_listeners == CONFIG_MAX_LISTENERS)
 		return false;
@@ -236,11 +236,11 @@ configure(int fd, const struct config_pool *pool)
 	unsigned stall_ms = (unsigned)pool->stall_timeout_ms;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off,
-	    sizeof(on));
+	setsockopt(
+	    fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off, sizeof(on));
 	if (idle_s > 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s,
-		    sizeof(idle_s));
+		setsockopt(
+		    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(
 	    fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
 }

@@ -36,8 +36,10 @@ on_peer_closed(uv_handle_t *handle)
 
 	ENSURE(conn->open_handles > 0);
 	conn->open_handles--;
-	if (peer != &conn->client)
+	if (peer != &conn->client) {
+		conn->worker->n_backends--;
 		free(peer);
+	}
 	if (conn->open_handles > 0)
 		return;
 	free(conn);
@@ -140,8 +142,7 @@ static bool
 flush(struct conn *conn, enum side side)
 {
 	struct outbuf *out = &conn->worker->env.out[side];
-	struct peer *peer =
-	    side == SIDE_CLIENT ? &conn->client : conn->backend;
+	struct peer *peer = side == SIDE_CLIENT ? &conn->client : conn->backend;
 	struct span bytes = outbuf_span(out);
 	bool is_secret =
 	    side == SIDE_BACKEND && session_is_secret(&conn->session);
@@ -255,8 +256,7 @@ arm_read(struct conn *conn, struct peer *peer)
 {
 	if (peer == NULL)
 		return;
-	bool wanted =
-	    session_wants_read(&conn->session, (enum side)peer->side);
+	bool wanted = session_wants_read(&conn->session, (enum side)peer->side);
 	if (wanted == peer->reading)
 		return;
 	peer->reading = wanted;
@@ -328,7 +328,7 @@ conn_session(const struct conn *conn)
 
 /* A session's id names its record, its worker and a serial number. */
 #define ID_RECORD_BITS 18
-#define ID_SLOT_BITS 6
+#define ID_SLOT_BITS   6
 
 struct conn *
 conn_by_id(const struct worker *worker, uint64_t id)
@@ -389,9 +389,9 @@ conn_start(struct worker *worker, int fd, const struct listener *listener,
 		return;
 	}
 	uint32_t record = worker->free_records[worker->n_free - 1];
-	if (!session_init(&conn->session, &worker->env,
-		next_id(worker, record), &worker->area->records[record],
-		listener->listen, peer, local)) {
+	if (!session_init(&conn->session, &worker->env, next_id(worker, record),
+		&worker->area->records[record], listener->listen, peer,
+		local)) {
 		slot_add(&worker->area->refused_memory, 1);
 		conn_close_peer(&conn->client);
 		return;

@@ -44,8 +44,8 @@ set_options(int fd, const struct config_pool *pool)
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 	if (idle_s > 0) {
 		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
-		setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s,
-		    sizeof(idle_s));
+		setsockopt(
+		    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	}
 	if (stall_ms > 0)
 		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms,
@@ -57,8 +57,8 @@ pool_of(const struct conn *conn)
 {
 	const struct config *config = conn->worker->snapshot;
 
-	return config_pool_at(config,
-	    config_listen_at(config, conn->session.listen)->pool);
+	return config_pool_at(
+	    config, config_listen_at(config, conn->session.listen)->pool);
 }
 
 static void
@@ -75,8 +75,8 @@ static int
 open_tcp(struct conn *conn, const struct backend *backend)
 {
 	struct peer *peer = conn->backend;
-	int family = backend->endpoint.addr.family == ADDR_IPV4 ? AF_INET
-								 : AF_INET6;
+	int family =
+	    backend->endpoint.addr.family == ADDR_IPV4 ? AF_INET : AF_INET6;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	const struct addr *source = pick_source(backend);
 
@@ -105,8 +105,8 @@ connect_peer(struct conn *conn, const struct backend *backend)
 		return UV_ENOMEM;
 	request->data = peer;
 	if (backend->endpoint.path[0] != '\0') {
-		uv_pipe_connect(request, &peer->uv.pipe,
-		    backend->endpoint.path, on_connected);
+		uv_pipe_connect(request, &peer->uv.pipe, backend->endpoint.path,
+		    on_connected);
 		return 0;
 	}
 	int result = open_tcp(conn, backend);
@@ -160,6 +160,7 @@ dial_start(struct conn *conn)
 	peer->uv.handle.data = peer;
 	conn->backend = peer;
 	conn->open_handles++;
+	conn->worker->n_backends++;
 	int result = connect_peer(conn, backend);
 	if (result == 0)
 		return NULL;

@@ -57,8 +57,7 @@ drain_step(struct worker *worker)
 	uint64_t seconds_left = (worker->drain_until_ms - now) / 1000 + 1;
 	uint32_t n = count_relaying(worker);
 	uint32_t quota = (uint32_t)((n + seconds_left - 1) / seconds_left);
-	end_relaying(
-	    worker, quota, now > QUIET_MS ? now - QUIET_MS : 0);
+	end_relaying(worker, quota, now > QUIET_MS ? now - QUIET_MS : 0);
 }
 
 void
@@ -78,8 +77,8 @@ drain_start(struct worker *worker, uint64_t spread_ms)
 	worker->draining = true;
 	worker->env.draining = true;
 	/* The last second is for what lingers. */
-	worker->drain_until_ms = worker->env.now_ms +
-	    (spread_ms > 1000 ? spread_ms - 1000 : 0);
+	worker->drain_until_ms =
+	    worker->env.now_ms + (spread_ms > 1000 ? spread_ms - 1000 : 0);
 	accept_close(worker);
 	end_preauth(worker);
 	drain_step(worker);

@@ -28,8 +28,8 @@ poll_for(struct keys *keys, bool want_write)
 		return;
 	keys->polling = true;
 	keys->want_write = want_write;
-	uv_poll_start(&keys->poll,
-	    UV_READABLE | (want_write ? UV_WRITABLE : 0), on_keeper);
+	uv_poll_start(&keys->poll, UV_READABLE | (want_write ? UV_WRITABLE : 0),
+	    on_keeper);
 }
 
 static bool
@@ -38,15 +38,15 @@ is_sent(const struct keys *keys, const struct key_request *request)
 	size_t len = offsetof(struct key_request, input) + request->len;
 
 	return send(keys->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
-	    (ssize_t)len;
+	       (ssize_t)len;
 }
 
 static void
 send_waiting(struct keys *keys)
 {
 	while (keys->fd >= 0 && !list_is_empty(&keys->waiting)) {
-		struct key_wait *wait = list_entry(
-		    keys->waiting.next, struct key_wait, link);
+		struct key_wait *wait =
+		    list_entry(keys->waiting.next, struct key_wait, link);
 		if (!is_sent(keys, &wait->request))
 			break;
 		list_remove(&wait->link);
@@ -69,8 +69,7 @@ answer(struct keys *keys, const struct key_reply *reply)
 	struct worker *worker = keys->worker;
 	struct list_link *it;
 
-	list_for_each(it, &keys->asked)
-	{
+	list_for_each (it, &keys->asked) {
 		struct key_wait *wait = list_entry(it, struct key_wait, link);
 		if (wait->request.id != reply->id)
 			continue;
@@ -90,11 +89,10 @@ read_reply(struct keys *keys, struct key_reply *out_reply)
 	size_t head = offsetof(struct key_reply, signature);
 
 	memset(out_reply, 0, sizeof(*out_reply));
-	ssize_t n =
-	    recv(keys->fd, out_reply, sizeof(*out_reply), MSG_DONTWAIT);
+	ssize_t n = recv(keys->fd, out_reply, sizeof(*out_reply), MSG_DONTWAIT);
 	return n >= (ssize_t)head &&
-	    out_reply->len <= sizeof(out_reply->signature) &&
-	    (size_t)n == head + out_reply->len;
+	       out_reply->len <= sizeof(out_reply->signature) &&
+	       (size_t)n == head + out_reply->len;
 }
 
 static void

@@ -10,7 +10,7 @@
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
-/* needs: tls/policy.c tls/names.c tls/ticket.c */
+/* needs: tls/policy.c tls/names.c tls/ticket.c config/builder.c */
 /* libs: boringssl uv */
 #include <stdlib.h>
 #include <string.h>
@@ -24,7 +24,7 @@
 #include "proxy/ipc/role.h"
 #include "proxy/worker/worker.h"
 
-#define BEAT_MS 1000
+#define BEAT_MS	  1000
 #define TEXT_SLAB 16384
 
 void
@@ -61,6 +61,9 @@ static void
 beat(struct worker *worker)
 {
 	slot_add(&worker->area->heartbeat, 1);
+	atomic_store_explicit(&worker->area->descriptors,
+	    worker->n_conns + worker->n_backends + worker->n_listeners,
+	    memory_order_relaxed);
 	worker->refusals = 0;
 	accept_resume(worker);
 	if (worker->draining)
@@ -142,7 +145,7 @@ take_area(struct worker *worker, struct message *message)
 {
 	int fd = message_take_fd(message);
 	bool is_mine = message->slot == worker->slot &&
-	    (message->arg == AREA_SLOT || message->arg == AREA_LOAD);
+		       (message->arg == AREA_SLOT || message->arg == AREA_LOAD);
 	size_t size;
 	void *data = area_map(fd, is_mine, &size);
 
@@ -206,9 +209,10 @@ static void
 start(struct worker *worker)
 {
 	ENSURE(worker->area != NULL && worker->snapshot != NULL &&
-	    worker->backends != NULL && worker->loads[worker->slot] != NULL);
+	       worker->backends != NULL && worker->loads[worker->slot] != NULL);
 	accept_configure(worker);
 	accept_start(worker);
+	uv_prepare_start(&worker->turn, on_turn);
 	worker_arm_timer(worker);
 	worker_tell(worker, MESSAGE_READY, 0);
 }
@@ -260,8 +264,7 @@ on_channel(uv_poll_t *poll, int status, int events)
 	worker_touch_clock(worker);
 	if (status < 0)
 		exit(0);
-	while ((result = channel_recv(ROLE_CHANNEL_FD, &message)) ==
-	    CHANNEL_OK)
+	while ((result = channel_recv(ROLE_CHANNEL_FD, &message)) == CHANNEL_OK)
 		take(worker, &message);
 	if (result == CHANNEL_CLOSED)
 		exit(0);
@@ -320,9 +323,8 @@ worker_init(struct worker *worker)
 	worker->timer.data = worker;
 	uv_prepare_init(&worker->loop, &worker->turn);
 	worker->turn.data = worker;
-	uv_prepare_start(&worker->turn, on_turn);
-	ENSURE(uv_poll_init(
-		   &worker->loop, &worker->channel, ROLE_CHANNEL_FD) == 0);
+	ENSURE(uv_poll_init(&worker->loop, &worker->channel, ROLE_CHANNEL_FD) ==
+	       0);
 	worker->channel.data = worker;
 	uv_poll_start(&worker->channel, UV_READABLE, on_channel);
 }

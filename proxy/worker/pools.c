@@ -55,8 +55,8 @@ learn_capabilities(struct worker *worker, struct pool_view *view)
 	ENSURE(backends != NULL && lists != NULL);
 
 	for (uint32_t i = 0; i < view->n_members; i++)
-		if (backends_area_read(worker->backends,
-			view->members[i].index, &backends[i]))
+		if (backends_area_read(
+			worker->backends, view->members[i].index, &backends[i]))
 			lists[i] = span_str(backends[i].capabilities);
 	outbuf_init(&out, view->capabilities, sizeof(view->capabilities) - 1);
 	capability_common(lists, view->n_members, &out);
@@ -93,8 +93,8 @@ view_of(struct worker *worker, uint32_t listen)
 }
 
 static enum balance_result
-on_choose(void *arg, const struct session *session,
-    struct backend_ref *out_ref, struct backend *out_backend)
+on_choose(void *arg, const struct session *session, struct backend_ref *out_ref,
+    struct backend *out_backend)
 {
 	struct worker *worker = arg;
 	const struct config_pool *pool = config_pool_at(worker->snapshot,
@@ -155,8 +155,8 @@ emit_misconfigured(struct worker *worker, const struct backend *backend)
 	event_begin_level(&event, EVENT_BACKEND, LEVEL_ERROR);
 	event_str(&event, FIELD_BACKEND, backend->name);
 	event_str(&event, FIELD_POOL, backend->pool);
-	event_str(&event, FIELD_ADDRESS,
-	    endpoint_text(&backend->endpoint, address));
+	event_str(
+	    &event, FIELD_ADDRESS, endpoint_text(&backend->endpoint, address));
 	event_str(&event, FIELD_STATE, "misconfigured");
 	event_str(&event, FIELD_WHY, "privacyrequired");
 	event_str(&event, FIELD_TEXT,
@@ -178,7 +178,7 @@ on_outcome(void *arg, const struct session *session,
 	struct penalty *penalty =
 	    oldest_penalty(&worker->pools, session->backend);
 	bool is_known = is_same(penalty->ref, session->backend) &&
-	    penalty->until_ms > worker->env.now_ms;
+			penalty->until_ms > worker->env.now_ms;
 	penalty->ref = session->backend;
 	penalty->until_ms = worker->env.now_ms + MISCONFIGURED_MS;
 	for (uint32_t i = 0; i < worker->pools.n_views; i++)
@@ -196,9 +196,10 @@ on_capabilities(void *arg, uint32_t listen, struct outbuf *out)
 	const struct config_pool *pool =
 	    config_pool_at(worker->snapshot, listener->pool);
 	struct pool_view *view = view_of(worker, listen);
-	struct span common = pool->capabilities.len > 0
-	    ? config_span(worker->snapshot, pool->capabilities)
-	    : span_str(view->capabilities);
+	struct span common =
+	    pool->capabilities.len > 0
+		? config_span(worker->snapshot, pool->capabilities)
+		: span_str(view->capabilities);
 
 	capability_before_login(
 	    common, listener->mechanisms, listener->login_command, out);
@@ -206,8 +207,7 @@ on_capabilities(void *arg, uint32_t listen, struct outbuf *out)
 }
 
 static void
-on_backend_name(
-    void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX])
+on_backend_name(void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX])
 {
 	struct worker *worker = arg;
 	struct backend backend;

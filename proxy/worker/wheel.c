@@ -3,7 +3,7 @@
 #include "proxy/worker/wheel.h"
 
 #define TICKS_PER_SECOND (1000 / WHEEL_TICK_MS)
-#define COARSE_TICKS (10 * TICKS_PER_SECOND)
+#define COARSE_TICKS	 (10 * TICKS_PER_SECOND)
 
 void
 wheel_init(struct wheel *wheel, uint64_t now_ms)
@@ -37,7 +37,7 @@ wheel_set(struct wheel *wheel, struct wheel_entry *entry, uint64_t due_ms)
 		tick = round_up(tick, TICKS_PER_SECOND);
 	if (tick - wheel->tick >= WHEEL_SLOTS)
 		tick = (wheel->tick + WHEEL_SLOTS - 1) / TICKS_PER_SECOND *
-		    TICKS_PER_SECOND;
+		       TICKS_PER_SECOND;
 	list_remove(&entry->link);
 	list_append(&wheel->slots[tick % WHEEL_SLOTS], &entry->link);
 	entry->due_ms = tick * WHEEL_TICK_MS;

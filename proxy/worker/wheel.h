@@ -15,7 +15,7 @@
 #include "proxy/base/list.h"
 
 #define WHEEL_TICK_MS 100
-#define WHEEL_SLOTS 4096 /* 410 s; what is due later is looked at then */
+#define WHEEL_SLOTS   4096 /* 410 s; what is due later is looked at then */
 #define WHEEL_IDLE_MS 1000
 
 struct wheel_entry {

@@ -15,7 +15,7 @@
 #include "proxy/worker/wheel.h"
 
 #define WORKER_SLOTS_MAX 64
-#define PENALTIES_MAX 16
+#define PENALTIES_MAX	 16
 /* A backend that said PRIVACYREQUIRED is left alone for so long. */
 #define MISCONFIGURED_MS 60000
 
@@ -38,7 +38,7 @@ struct keys {
 	bool polling;
 	bool want_write;
 	struct list_link waiting; /* struct key_wait: not sent yet */
-	struct list_link asked;   /* sent, not answered */
+	struct list_link asked;	  /* sent, not answered */
 };
 
 struct penalty {
@@ -73,8 +73,8 @@ struct worker {
 
 	struct listener listeners[CONFIG_MAX_LISTENERS];
 	uint32_t n_listeners;
-	bool paused;   /* no accepting: full, or short of descriptors */
-	bool is_full;  /* and the master knows */
+	bool paused;  /* no accepting: full, or short of descriptors */
+	bool is_full; /* and the master knows */
 	uint64_t resume_ms;
 	uint32_t refusals; /* told in this second */
 
@@ -84,10 +84,11 @@ struct worker {
 
 	uint32_t n_records;
 	uint32_t n_conns;
+	uint32_t n_backends;	/* sockets towards them */
 	uint32_t *free_records; /* a stack */
 	uint32_t n_free;
-	struct conn **conns;        /* by record index */
-	struct list_link preauth;   /* conns not logged in, oldest first */
+	struct conn **conns;	  /* by record index */
+	struct list_link preauth; /* conns not logged in, oldest first */
 	uint64_t next_serial;
 
 	bool draining;
@@ -105,8 +106,8 @@ void worker_emit(struct worker *worker, const struct event *event);
 void worker_tell(struct worker *worker, uint32_t type, uint64_t arg);
 
 /* accept.c */
-bool accept_add(struct worker *worker, int fd, uint32_t listen,
-    const struct addr *address);
+bool accept_add(
+    struct worker *worker, int fd, uint32_t listen, const struct addr *address);
 void accept_start(struct worker *worker);
 /* After a connection ended, or the time to try again has come. */
 void accept_resume(struct worker *worker);

@@ -12,7 +12,7 @@
 #include "proxy/worker/wheel.h"
 
 #define ENTRIES 500
-#define TICK ((uint64_t)WHEEL_TICK_MS)
+#define TICK	((uint64_t)WHEEL_TICK_MS)
 
 struct item {
 	struct wheel_entry entry;
@@ -115,7 +115,8 @@ test_wait_never_passes_a_deadline(void **state)
 		run->now_ms += wait;
 		wheel_run(run->wheel, run->now_ms, on_fire, run);
 		for (int i = 0; i < ENTRIES; i++)
-			assert_true(run->items[i].wanted_ms == 0 ||
+			assert_true(
+			    run->items[i].wanted_ms == 0 ||
 			    run->items[i].wanted_ms + 2 * TICK > run->now_ms);
 	}
 	run_free(run);
@@ -129,8 +130,7 @@ test_an_idle_wheel_waits_for_the_next_second(void **state)
 
 	assert_int_equal(wheel_wait_ms(run->wheel, run->now_ms), 999);
 	run->items[0].wanted_ms = run->now_ms + 60000;
-	wheel_set(
-	    run->wheel, &run->items[0].entry, run->items[0].wanted_ms);
+	wheel_set(run->wheel, &run->items[0].entry, run->items[0].wanted_ms);
 	assert_int_equal(run->items[0].entry.due_ms % 1000, 0);
 	assert_int_equal(wheel_wait_ms(run->wheel, run->now_ms), 999);
 	run_free(run);
@@ -144,8 +144,8 @@ test_a_long_pause_misses_nothing(void **state)
 
 	for (int i = 0; i < ENTRIES; i++) {
 		run->items[i].wanted_ms = run->now_ms + 1 + (uint64_t)i * 700;
-		wheel_set(run->wheel, &run->items[i].entry,
-		    run->items[i].wanted_ms);
+		wheel_set(
+		    run->wheel, &run->items[i].entry, run->items[i].wanted_ms);
 	}
 	run->now_ms += 3600 * 1000;
 	wheel_run(run->wheel, run->now_ms, on_fire, run);
