@@ -228,8 +228,7 @@ class Load:
     """A run of the load generator, stopped where it waits."""
 
     def __init__(self, core, mode, port, **options):
-        if mode != "idle":
-            options["sync"] = True
+        options["sync"] = True
         self.program = Program("load", load_argv(mode, port, **options), core,
                                stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         line = self.program.process.stdout.readline().decode()

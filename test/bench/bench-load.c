@@ -9,7 +9,7 @@
  * With --sync it waits for a line on standard input before it begins, and
  * for another (or its end) before it closes what is held, so that whoever
  * measures the server can read its counters in between. Mode idle begins at
- * once and ends at the first line, end of input or SIGTERM.
+ * once and ends at a line, end of input or SIGTERM; --sync adds the second.
  */
 /* needs: proxy/base/ensure.c test/bench/load/ */
 /* libs: boringssl */
@@ -330,7 +330,7 @@ conduct(struct crew *crew)
 	}
 	await_all(crew, WORD_DONE);
 	report(crew);
-	if (!idle && crew->o->sync)
+	if (crew->o->sync)
 		await_line();
 }
 
