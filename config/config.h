@@ -5,12 +5,9 @@
  *
  * The image starts with struct config; everything variable lies behind it and
  * is named by offsets from the start of the image, so that it means the same
- * at any address. Text is as written in the file and NUL-terminated.
- * The image holds public material only (chains, never keys); secrets have a
- * memfd of their own.
- *
+ * at any address. Text is as written in the file and NUL-terminated. Only
+ * public material is in it; secrets have a memfd of their own.
  * Rule: no session keeps a pointer into a snapshot across callbacks.
- *
  * Times are in milliseconds, sizes in octets.
  */
 #ifndef CONFIG_CONFIG_H
@@ -285,15 +282,6 @@ struct config {
 	struct items pools;	   /* struct config_pool */
 	struct items backends;	   /* struct config_backend */
 };
-
-/* Changes with the shape of the image: a role of another build refuses it. */
-#define CONFIG_LAYOUT                                                    \
-	(((uint64_t)1 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^ \
-	    ((uint64_t)sizeof(struct config_backend) << 32) ^            \
-	    ((uint64_t)sizeof(struct config_pool) << 24) ^               \
-	    ((uint64_t)sizeof(struct config_certificate) << 16) ^        \
-	    ((uint64_t)sizeof(struct config_tls) << 8) ^                 \
-	    (uint64_t)sizeof(struct config_listen))
 
 static inline const char *
 config_text(const struct config *config, struct text text)

@@ -24,7 +24,7 @@ enum section_type {
 enum value_type {
 	VALUE_TEXT,	    /* struct text; at least min octets */
 	VALUE_PATH,	    /* struct text; absolute, or empty */
-	VALUE_PATH_OFF,	    /* the same, "off" is empty; at most max octets */
+	VALUE_PATH_OFF,	    /* "off" is empty; at most max octets */
 	VALUE_NUMBER,	    /* uint32_t, min..max */
 	VALUE_AUTO_NUMBER,  /* the same, "auto" is 0 */
 	VALUE_DURATION,	    /* uint64_t, min..max milliseconds */
@@ -34,8 +34,8 @@ enum value_type {
 	VALUE_FLAGS,	    /* uint32_t; words or-ed */
 	VALUE_LOG,	    /* struct config_gateway: log, log_path */
 	VALUE_ENDPOINT_OFF, /* struct addr; "off" is ADDR_NONE */
-	VALUE_BACKEND,	    /* struct config_backend: host, port, unix_path */
-	VALUE_SECTION,	    /* struct text: the name of a section, or empty */
+	VALUE_BACKEND,	    /* host, port, unix_path */
+	VALUE_SECTION,	    /* struct text: a section, or empty */
 	VALUE_PIN,	    /* struct text: 64 hexadecimal digits, or empty */
 	VALUE_CAPABILITIES, /* struct text; "auto" is empty */
 	VALUE_ENDPOINTS,    /* struct items of struct addr; at least min */
@@ -44,7 +44,7 @@ enum value_type {
 	VALUE_SECTIONS,	    /* struct items of struct text */
 	VALUE_HOSTS,	    /* struct items of struct text */
 	VALUE_PINS,	    /* struct items of struct text */
-	VALUE_LADDER,	    /* struct items of struct config_rung; at least 1 */
+	VALUE_LADDER,	    /* struct items of struct config_rung */
 };
 
 /* One of the words a value may be; the list ends with text NULL. */

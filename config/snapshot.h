@@ -5,6 +5,15 @@
 
 #include "config/load.h"
 
+/* Changes with the shape of the image: a role of another build refuses it. */
+#define CONFIG_LAYOUT                                                    \
+	(((uint64_t)1 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^ \
+	    ((uint64_t)sizeof(struct config_backend) << 32) ^            \
+	    ((uint64_t)sizeof(struct config_pool) << 24) ^               \
+	    ((uint64_t)sizeof(struct config_certificate) << 16) ^        \
+	    ((uint64_t)sizeof(struct config_tls) << 8) ^                 \
+	    (uint64_t)sizeof(struct config_listen))
+
 /*
  * Writes the image into a new memfd, sealed against every change, and returns
  * its descriptor (close-on-exec); -1 with errno set. Sets generation, layout
