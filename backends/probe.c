@@ -154,10 +154,8 @@ ask_capability(struct probe *probe, struct outbuf *out)
 }
 
 static enum probe_status
-ask_as_listed(struct probe *probe, struct outbuf *out)
+ask_with_id(struct probe *probe, struct outbuf *out)
 {
-	if (!reply_has_capability(known_list(probe), "ID"))
-		return ask_capability(probe, out);
 	probe->step = PROBE_AT_ID;
 	put_id(probe, out);
 	return PROBE_WAIT;
@@ -172,10 +170,10 @@ on_greeting(struct probe *probe, const struct reply *reply, struct outbuf *out)
 		return finish(probe, PROBE_GARBAGE, reply->text);
 	if (probe->backend.client_ip != CLIENT_IP_ID)
 		return ask_capability(probe, out);
-	if (probe->capabilities[0] != '\0')
-		return ask_as_listed(probe, out);
+	if (reply_has_capability(known_list(probe), "ID"))
+		return ask_with_id(probe, out);
+	ask_capability(probe, out);
 	probe->step = PROBE_AT_LIST;
-	put_command(probe, out, "CAPABILITY");
 	return PROBE_WAIT;
 }
 
@@ -213,8 +211,9 @@ on_tagged(struct probe *probe, const struct reply *reply, struct outbuf *out)
 		put_command(probe, out, "LOGOUT");
 		return finish(probe, PROBE_REFUSED, reply->text);
 	}
-	if (probe->step == PROBE_AT_LIST)
-		return ask_as_listed(probe, out);
+	if (probe->step == PROBE_AT_LIST &&
+	    reply_has_capability(known_list(probe), "ID"))
+		return ask_with_id(probe, out);
 	return on_list(probe, out);
 }
 
