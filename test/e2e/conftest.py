@@ -12,7 +12,7 @@ import pytest
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent))
 
-from support import MARK, backend as scripted  # noqa: E402
+from support import backend as scripted  # noqa: E402
 from support.certs import Certs  # noqa: E402
 from support.dovecot import Dovecot  # noqa: E402
 from support.gateway import Gateway, backend  # noqa: E402
@@ -60,11 +60,7 @@ def dovecot(scratch):
 def user(dovecot):
     """A user of the shared Dovecot whom no other test uses, with INBOX empty;
     (name, password)."""
-    dovecot.n_users = getattr(dovecot, "n_users", 0) + 1
-    name = f"user{dovecot.n_users}"
-    password = f"{MARK}-of-{name}"
-    dovecot.add_user(name, password)
-    return name, password
+    return dovecot.spare_users.pop()
 
 
 @pytest.fixture

@@ -107,6 +107,6 @@ def test_id_is_logged(gateway):
         client.greeting()
         client.command('ID ("name" "Probe" "version" "4.2" "os" "Plan 9")')
         assert b" OK" in client.login(USER, PASSWORD)[-1]
-    event = gateway.wait_event("session", user=USER)
+    event = gateway.wait_event("login", user=USER)
     assert (event["client_name"], event["client_version"],
             event["client_os"]) == ("Probe", "4.2", "Plan 9")

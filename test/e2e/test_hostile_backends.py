@@ -17,7 +17,7 @@ class Turncoat(Backend):
 
     RESET = object()
     greeting = b"* OK ready\r\n"
-    verdict_text = b""
+    verdict_text = HONEST = object()
 
     def play(self, connection, text):
         if text is self.RESET:
@@ -32,7 +32,7 @@ class Turncoat(Backend):
         self.play(connection, self.greeting)
 
     def on_login(self, connection, tag):
-        if not self.verdict_text:
+        if self.verdict_text is self.HONEST:
             super().on_login(connection, tag)
             return
         text = self.verdict_text
@@ -42,8 +42,8 @@ class Turncoat(Backend):
         connection.socket.recv(1000)    # until the gateway leaves
 
 
-POOL = {"check_interval": "10m", "greeting_timeout": "1s",
-        "login_timeout": "1s", "wait_for_backend": "1s", "check_fall": 100}
+POOL = {"check_interval": "10m", "greeting_timeout": "500ms",
+        "login_timeout": "2s", "wait_for_backend": "1s", "check_fall": 100}
 
 
 @pytest.fixture

@@ -79,7 +79,7 @@ def test_two_way(make_gateway, make_dovecot, certs, tmp_path):
         (new / f"{number}.local").write_bytes(
             b"Subject: mine %d\n\nnew\n" % number)
     some = sorted((near / "INBOX" / "cur").iterdir())[0]
-    some.rename(some.with_name(some.name + "F"))
+    some.rename(some.with_name(some.name.replace(":2,S", ":2,FS")))
     dovecot.add_mail([b"Subject: other\n\nfolder\n"], folder=".Other")
     sync(tmp_path, "gateway", "localhost", gateway.port, tls)
     sync(tmp_path, "gateway", "localhost", gateway.port, tls)

@@ -8,8 +8,8 @@ import signal
 import socket
 import subprocess
 
-from . import BACKEND, CLIENT, DIALLER, PASSWORD, USER, free_port, \
-    unprivileged, wait_for
+from . import BACKEND, CLIENT, DIALLER, MARK, PASSWORD, USER, \
+    free_port, unprivileged, wait_for
 
 CONFIG = """
 base_dir = {run}
@@ -123,6 +123,11 @@ class Dovecot:
         self.owner = unprivileged()
         self.mail.mkdir(exist_ok=True)
         self.add_user(USER, PASSWORD)
+        # All at once: it looks at the file's time, which has whole seconds.
+        self.spare_users = [(f"user{n}", f"{MARK}-of-user{n}")
+                            for n in range(40)]
+        for user in self.spare_users:
+            self.add_user(*user)
         if os.getuid() == 0:
             internal, login = "dovecot", "dovenull"
             os.chown(self.mail, self.owner.pw_uid, self.owner.pw_gid)
