@@ -132,8 +132,8 @@ client_ip = proxy_v2
     def worker(self):
         """The process id of the worker."""
         for pid in lib.tree(self.program.pid):
-            name = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
-            if name.split(b"\0")[0].split(b"/")[-1].startswith(b"worker"):
+            title = pathlib.Path(f"/proc/{pid}/cmdline").read_bytes()
+            if title.startswith(b"sallyport: worker"):
                 return pid
         raise lib.Failure("the worker is not found")
 
