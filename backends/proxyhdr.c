@@ -210,8 +210,10 @@ parse_v1(struct span in, struct proxyhdr *header, size_t *out_len)
 		return PROXYHDR_BAD;
 	if (line.len == in.len)
 		return PROXYHDR_MORE;
+	if (in.data[line.len] != '\n')
+		return PROXYHDR_BAD;
 	*out_len = line.len + 1;
-	return in.data[line.len] == '\n' ? PROXYHDR_COMPLETE : PROXYHDR_BAD;
+	return PROXYHDR_COMPLETE;
 }
 
 /* ---- version 2 --------------------------------------------------------- */

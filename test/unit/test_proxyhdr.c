@@ -68,6 +68,7 @@ assert_bad_at(struct span in, size_t at)
 		assert_int_equal(
 		    cut < at ? PROXYHDR_MORE : PROXYHDR_BAD, result);
 		assert_int_equal(ADDR_NONE, header.client.family);
+		assert_int_equal(0, len);
 	}
 }
 
