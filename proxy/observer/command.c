@@ -338,20 +338,34 @@ finish(struct reply *reply)
 		command_error(reply, "the reply is too long");
 }
 
+/* Words are separated by blanks. False: there is none left. */
+static bool
+next_word(struct span *rest, struct span *out_word)
+{
+	*rest = parse_trim(*rest);
+	size_t len = 0;
+	while (len < rest->len && rest->data[len] != ' ' &&
+	       rest->data[len] != '\t')
+		len++;
+	*out_word = span_of(rest->data, len);
+	span_advance(rest, len);
+	return len > 0;
+}
+
 void
 command_run(const struct view *view, struct span request, struct reply *reply)
 {
 	struct span rest = request;
 	struct span word;
 	struct span argument;
-	if (!parse_next_item(&rest, &word)) {
+	if (!next_word(&rest, &word)) {
 		command_error(reply, "no command; try help");
 		return;
 	}
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (!span_equal(word, span_str(commands[i].name)))
 			continue;
-		if (parse_next_item(&rest, &argument)) {
+		if (next_word(&rest, &argument)) {
 			command_error(reply, "this command has no arguments");
 			return;
 		}

@@ -119,7 +119,8 @@ journal_crashed(struct journal *journal, const struct view *view, uint32_t slot,
 	    sizeof(record->tls_version));
 	put_field(&event, FIELD_CIPHER, record->cipher, sizeof(record->cipher));
 	put_field(&event, FIELD_GROUP, record->group, sizeof(record->group));
-	event_bool(&event, FIELD_RESUMED, record->resumed != 0);
+	if (record->tls_version[0] != '\0')
+		event_bool(&event, FIELD_RESUMED, record->resumed != 0);
 	put_field(&event, FIELD_USER, record->user, sizeof(record->user));
 	event_str(&event, FIELD_BACKEND, backend);
 	event_u64(&event, FIELD_BYTES_IN, atomic_load(&record->bytes_in));
