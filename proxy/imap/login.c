@@ -396,11 +396,13 @@ static enum login_status
 on_verdict(struct login *login, const struct reply *reply, struct outbuf *out)
 {
 	bool is_ok = reply->kind == REPLY_TAGGED_OK;
-	if (!login->has_sent && reply_code_is(reply->code, "PRIVACYREQUIRED")) {
+	/* It gives no verdict on a password that it has not seen. */
+	bool has_all = login->has_sent && login->step != STEP_ARGUMENTS;
+	if (!has_all && reply_code_is(reply->code, "PRIVACYREQUIRED")) {
 		login->step = STEP_DONE;
 		return LOGIN_MISCONFIGURED;
 	}
-	if (!login->has_sent)
+	if (!has_all)
 		return give_up(
 		    login, is_ok ? TROUBLE_GARBAGE : TROUBLE_NO_MECHANISM);
 	if (login->is_cancelled && !is_ok)
@@ -562,27 +564,18 @@ login_trouble(const struct login *login)
 const char *
 login_trouble_name(enum login_trouble trouble)
 {
-	switch (trouble) {
-	case TROUBLE_NONE:
-		return "none";
-	case TROUBLE_CLOSED:
-		return "closed";
-	case TROUBLE_TIMEOUT:
-		return "timeout";
-	case TROUBLE_GARBAGE:
-		return "garbage";
-	case TROUBLE_PREAUTH:
-		return "preauth";
-	case TROUBLE_BYE:
-		return "bye";
-	case TROUBLE_TOO_MUCH:
-		return "too_much";
-	case TROUBLE_NO_MECHANISM:
-		return "no_mechanism";
-	case TROUBLE_MEMORY:
-		return "memory";
-	}
-	return "none";
+	static const char *const names[] = {
+	    [TROUBLE_NONE] = "none",
+	    [TROUBLE_CLOSED] = "closed",
+	    [TROUBLE_TIMEOUT] = "timeout",
+	    [TROUBLE_GARBAGE] = "garbage",
+	    [TROUBLE_PREAUTH] = "preauth",
+	    [TROUBLE_BYE] = "bye",
+	    [TROUBLE_TOO_MUCH] = "too_much",
+	    [TROUBLE_NO_MECHANISM] = "no_mechanism",
+	    [TROUBLE_MEMORY] = "memory",
+	};
+	return names[trouble];
 }
 
 const char *
