@@ -17,6 +17,8 @@ def context(ca=None, alpn=("imap",), version=None, ciphers=None):
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
+    # Python would take a FIN for a close_notify.
+    made.options &= ~ssl.OP_IGNORE_UNEXPECTED_EOF
     if ca is not None:
         made.load_verify_locations(ca)
         made.verify_mode = ssl.CERT_REQUIRED
