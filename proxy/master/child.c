@@ -189,6 +189,8 @@ static void
 on_ready(struct child *child)
 {
 	struct master *master = child->master;
+	if (child->why != NULL)
+		return; /* already given up */
 	child->ready = true;
 	child->ready_by_ms = NEVER;
 	report_role(child, "ready", NULL);

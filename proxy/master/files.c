@@ -6,8 +6,10 @@
 #include <fcntl.h>
 #include <grp.h>
 #include <libgen.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -21,6 +23,46 @@ files_init(struct files *files)
 	*files = (struct files){.log = -1, .audit = -1, .control = -1};
 }
 
+/*
+ * The master gave up CAP_DAC_OVERRIDE: in a directory that belongs to the log's
+ * user it can create nothing as root. As that user it can, and no more.
+ */
+static bool
+become_owner_of_directory(const char *path)
+{
+	char copy[PATH_MAX];
+	struct stat status;
+	if ((size_t)snprintf(copy, sizeof(copy), "%s", path) >= sizeof(copy))
+		return false;
+	if (stat(dirname(copy), &status) != 0)
+		return false;
+	setfsgid(status.st_gid);
+	setfsuid(status.st_uid);
+	return true;
+}
+
+static void
+become_ourselves(void)
+{
+	setfsuid(geteuid());
+	setfsgid(getegid());
+}
+
+static int
+open_for_appending(const char *path)
+{
+	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	int fd = open(path, flags, 0640);
+	if (fd >= 0 || errno != EACCES || geteuid() != 0 ||
+	    !become_owner_of_directory(path))
+		return fd;
+	fd = open(path, flags, 0640);
+	int saved = errno;
+	become_ourselves();
+	errno = saved;
+	return fd;
+}
+
 /* An empty path gives -1, which is fine. */
 static bool
 open_log(const char *path, int *out_fd, char out_why[FILES_WHY_MAX])
@@ -28,8 +70,7 @@ open_log(const char *path, int *out_fd, char out_why[FILES_WHY_MAX])
 	*out_fd = -1;
 	if (path[0] == '\0')
 		return true;
-	*out_fd = open(
-	    path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY, 0640);
+	*out_fd = open_for_appending(path);
 	if (*out_fd >= 0)
 		return true;
 	snprintf(
@@ -192,8 +233,12 @@ unlink_control(const struct files *files)
 	struct stat status;
 	if (stat(files->control_path, &status) == 0 &&
 	    status.st_dev == files->control_dev &&
-	    status.st_ino == files->control_ino)
+	    status.st_ino == files->control_ino &&
+	    unlink(files->control_path) != 0 && geteuid() == 0 &&
+	    become_owner_of_directory(files->control_path)) {
 		(void)unlink(files->control_path);
+		become_ourselves();
+	}
 }
 
 void

@@ -9,6 +9,7 @@
  */
 #include <signal.h>
 #include <stdio.h>
+#include <unistd.h>
 #include <uv.h>
 
 #include "proxy/master/arguments.h"
@@ -38,6 +39,8 @@ print_versions(void)
 static int
 run_gateway(const char *path, const sigset_t *before)
 {
+	/* What the caller left open is not ours, nor our children's. */
+	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	int status = master_run(path);
 	(void)sigprocmask(SIG_SETMASK, before, NULL);
 	return status;

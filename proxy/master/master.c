@@ -277,8 +277,13 @@ open_programs(struct master *master)
 	for (int i = 0; i < CHILD_KINDS; i++) {
 		const char *name = child_kind_name((enum child_kind)i);
 		master->programs[i] = spawn_open(name);
-		if (master->programs[i] < 0)
-			return say_errno(name);
+		if (master->programs[i] >= 0)
+			continue;
+		fprintf(stderr,
+		    "sallyport: the program \"%s\" was found neither "
+		    "beside this one nor in " SALLYPORT_LIBEXEC ": %s\n",
+		    name, strerror(errno));
+		return false;
 	}
 	return true;
 }

@@ -18,6 +18,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "proxy/base/ensure.h"
 #include "proxy/ipc/role.h"
 
 #ifndef SALLYPORT_LIBEXEC
@@ -59,7 +60,7 @@ spawn_open(const char *name)
 		if (slash != NULL)
 			*slash = '\0';
 		int fd = open_in(self, name);
-		if (fd >= 0)
+		if (fd >= 0 || errno != ENOENT)
 			return fd;
 	}
 	return open_in(SALLYPORT_LIBEXEC, name);
@@ -135,6 +136,7 @@ become_role(const struct spawn *spawn, pid_t master)
 pid_t
 spawn_start(const struct spawn *spawn)
 {
+	ENSURE(spawn->exec_fd != ROLE_CHANNEL_FD);
 	pid_t master = getpid();
 	pid_t pid = fork();
 	if (pid == 0)
