@@ -115,7 +115,8 @@ put_id(struct probe *probe, struct outbuf *out)
 	outbuf_printf(out,
 	    "p%u ID (\"name\" \"Sallyport\" \"x-originating-ip\" \"%s\" "
 	    "\"x-originating-port\" \"%u\" \"x-connected-ip\" \"%s\" "
-	    "\"x-connected-port\" \"%u\")\r\n",
+	    "\"x-connected-port\" \"%u\" \"x-session-id\" \"check\" "
+	    "\"x-proxy-ttl\" \"5\")\r\n",
 	    ++probe->tag, addr_text_ip(&probe->local, client),
 	    probe->local.port, addr_text_ip(to, local), to->port);
 }
@@ -145,6 +146,20 @@ finish(struct probe *probe, enum probe_verdict verdict, struct span text)
 	return PROBE_DONE;
 }
 
+static bool
+is_login_disabled(const struct probe *probe)
+{
+	return reply_has_capability(known_list(probe), "LOGINDISABLED");
+}
+
+static enum probe_status
+leave(struct probe *probe, struct outbuf *out, enum probe_verdict verdict,
+    struct span text)
+{
+	put_command(probe, out, "LOGOUT");
+	return finish(probe, verdict, text);
+}
+
 static enum probe_status
 ask_capability(struct probe *probe, struct outbuf *out)
 {
@@ -168,6 +183,9 @@ on_greeting(struct probe *probe, const struct reply *reply, struct outbuf *out)
 		return finish(probe, PROBE_PREAUTH, reply->text);
 	if (reply->kind != REPLY_OK)
 		return finish(probe, PROBE_GARBAGE, reply->text);
+	/* A login would believe the greeting, and go no further. */
+	if (is_login_disabled(probe))
+		return leave(probe, out, PROBE_LOGINDISABLED, span_str(""));
 	if (probe->backend.client_ip != CLIENT_IP_ID)
 		return ask_capability(probe, out);
 	if (reply_has_capability(known_list(probe), "ID"))
@@ -189,15 +207,6 @@ is_our_tag(const struct probe *probe, struct span tag)
 }
 
 static enum probe_status
-on_list(struct probe *probe, struct outbuf *out)
-{
-	put_command(probe, out, "LOGOUT");
-	if (reply_has_capability(known_list(probe), "LOGINDISABLED"))
-		return finish(probe, PROBE_LOGINDISABLED, span_str(""));
-	return finish(probe, PROBE_GOOD, span_str(""));
-}
-
-static enum probe_status
 on_tagged(struct probe *probe, const struct reply *reply, struct outbuf *out)
 {
 	bool ok = reply->kind == REPLY_TAGGED_OK;
@@ -207,14 +216,14 @@ on_tagged(struct probe *probe, const struct reply *reply, struct outbuf *out)
 	/* An ID may be refused: a login goes on without, too. */
 	if (probe->step == PROBE_AT_ID)
 		return ask_capability(probe, out);
-	if (!ok) {
-		put_command(probe, out, "LOGOUT");
-		return finish(probe, PROBE_REFUSED, reply->text);
-	}
+	if (!ok)
+		return leave(probe, out, PROBE_REFUSED, reply->text);
+	if (is_login_disabled(probe))
+		return leave(probe, out, PROBE_LOGINDISABLED, span_str(""));
 	if (probe->step == PROBE_AT_LIST &&
 	    reply_has_capability(known_list(probe), "ID"))
 		return ask_with_id(probe, out);
-	return on_list(probe, out);
+	return leave(probe, out, PROBE_GOOD, span_str(""));
 }
 
 static enum probe_status

@@ -3,8 +3,9 @@
  * The dialogue of a health check, pure: bytes in, bytes out, a verdict. It
  * identifies itself exactly as a login does (a PROXY header with the TLS of a
  * client, or an ID), then: greeting, CAPABILITY, LOGOUT. Where the client is
- * told by ID: greeting, [CAPABILITY,] ID, CAPABILITY, LOGOUT, since trust may
- * depend on the ID and ID is sent only to a backend that lists it.
+ * told by ID: greeting, CAPABILITY, ID, CAPABILITY, LOGOUT, since ID is sent
+ * only to a backend that lists it and may change the list. LOGINDISABLED
+ * decides wherever it is seen.
  */
 #ifndef BACKENDS_PROBE_H
 #define BACKENDS_PROBE_H

@@ -10,6 +10,7 @@
 #include <ares.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/base/list.h"
@@ -216,6 +217,25 @@ on_answer(void *arg, int status, int timeouts, struct ares_addrinfo *info)
 	arm(name->resolver);
 }
 
+/* RFC 6761 section 6.3. */
+static bool
+is_localhost(const char *host)
+{
+	static const char localhost[] = ".localhost";
+	size_t len = strlen(host), tail = sizeof(localhost) - 1;
+
+	return strcasecmp(host, localhost + 1) == 0 ||
+	       (len > tail && strcasecmp(host + len - tail, localhost) == 0);
+}
+
+/* c-ares gives localhost the address ::1 whatever /etc/hosts says, and (1.18)
+ * loses a few octets each time; [::1] can be configured as such. */
+static bool
+is_asked(const struct name *name, int family)
+{
+	return family == V4 || !is_localhost(name->host);
+}
+
 static void
 ask(struct name *name)
 {
@@ -224,8 +244,11 @@ ask(struct name *name)
 
 	name->ttl_ms = UINT64_MAX;
 	/* Both are open before either can answer from inside the call. */
-	name->questions[V4].is_open = name->questions[V6].is_open = true;
+	for (int i = 0; i < N_FAMILIES; i++)
+		name->questions[i].is_open = is_asked(name, i);
 	for (int i = 0; i < N_FAMILIES; i++) {
+		if (!is_asked(name, i))
+			continue;
 		struct ares_addrinfo_hints hints = {.ai_flags = ARES_AI_NOSORT,
 		    .ai_family = families[i],
 		    .ai_socktype = SOCK_STREAM};

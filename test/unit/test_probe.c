@@ -141,7 +141,7 @@ test_code_in_greeting_is_asked_again(void **state)
 	(void)state;
 	struct talk talk;
 	begin(&talk, CLIENT_IP_NONE);
-	feed(&talk, "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n");
+	feed(&talk, "* OK [CAPABILITY IMAP4rev1 SASL-IR] hi\r\n");
 	assert_string_equal(ASKED, talk.said);
 	feed(&talk, "* CAPABILITY IMAP4rev1 AUTH=PLAIN\r\np1 OK\r\n");
 	assert_string_equal("IMAP4rev1 AUTH=PLAIN", talk.probe.capabilities);
@@ -162,6 +162,13 @@ test_login_disabled(void **state)
 	begin(&talk, CLIENT_IP_NONE);
 	feed(&talk, "* OK hi\r\n* CAPABILITY IMAP4rev1 LoginDisabled\r\n"
 		    "p1 OK done\r\n");
+	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
+	begin(&talk, CLIENT_IP_NONE);
+	feed(&talk, "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n");
+	assert_verdict(&talk, PROBE_LOGINDISABLED, "", "p1 LOGOUT\r\n");
+	/* Before the ID, too: a login would not get as far as that. */
+	begin(&talk, CLIENT_IP_ID);
+	feed(&talk, "* OK hi\r\n* CAPABILITY ID LOGINDISABLED\r\np1 OK\r\n");
 	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
 }
 
@@ -304,7 +311,8 @@ test_proxy_v2_on_unix_socket(void **state)
 #define ID_FIELDS                                                            \
 	"ID (\"name\" \"Sallyport\" \"x-originating-ip\" \"192.0.2.1\" "     \
 	"\"x-originating-port\" \"50000\" \"x-connected-ip\" \"192.0.2.2\" " \
-	"\"x-connected-port\" \"143\")\r\n"
+	"\"x-connected-port\" \"143\" \"x-session-id\" \"check\" "           \
+	"\"x-proxy-ttl\" \"5\")\r\n"
 
 static void
 test_id(void **state)
@@ -314,8 +322,7 @@ test_id(void **state)
 	begin(&talk, CLIENT_IP_ID);
 	feed(&talk, "* OK hi\r\n");
 	assert_string_equal(ASKED, talk.said);
-	/* Not trusted yet: this list does not decide. */
-	feed(&talk, "* CAPABILITY IMAP4rev1 ID LOGINDISABLED\r\np1 OK\r\n");
+	feed(&talk, "* CAPABILITY IMAP4rev1 ID\r\np1 OK\r\n");
 	assert_string_equal(ASKED "p2 " ID_FIELDS, talk.said);
 	feed(&talk, "* ID NIL\r\np2 OK\r\n* CAPABILITY IMAP4rev1 ID\r\n");
 	feed(&talk, "p3 OK\r\n");
