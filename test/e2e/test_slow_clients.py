@@ -40,8 +40,7 @@ def seconds_until_closed(sock, feed=None, every=0.1):
 
 def test_silence(gateway):
     assert 0.8 < seconds_until_closed(tcp(gateway.port)) < 4
-    event = gateway.wait_event("session", why="timeout_handshake")
-    assert event["who"] == "gateway"
+    gateway.wait_event("session", why="timeout_handshake")
 
 
 def test_a_dribbled_client_hello(gateway):

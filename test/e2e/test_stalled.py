@@ -91,7 +91,7 @@ def test_a_reader_that_goes_on(gateway):
 
 def test_a_backend_that_stops_reading(gateway, server):
     server.may_read = False
-    size = 8 << 20
+    size = 64 << 20
     with gateway.login() as client:
         worker, = gateway.pids("worker")
         before = memory_of(worker)

@@ -40,6 +40,7 @@ def test_versions_and_keys(make_gateway, make_backend, certs, version, kind):
         assert client.tls.version() == version.name.replace("_", ".")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_old_versions_are_refused(gateway):
     for version in (ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1):
         text = refused(gateway, tls=context(
@@ -70,13 +71,11 @@ def test_alpn(gateway, offered, accepted):
 
 
 @pytest.mark.parametrize("name", ["localhost", "a.wild.example.org",
-                                  "unknown.example.net", None, "x" * 200])
+                                  "unknown.example.net", None,
+                                  ("x" * 60 + ".") * 4 + "org"])
 def test_sni_lax(gateway, name):
-    try:
-        with gateway.client(server_name=name) as client:
-            client.greeting()
-    except UnicodeError:
-        pytest.skip("Python refuses to send it")
+    with gateway.client(server_name=name) as client:
+        client.greeting()
 
 
 def test_sni_chooses_a_certificate(make_gateway, make_backend, certs):
@@ -219,6 +218,6 @@ def test_garbage_after_the_handshake(gateway):
     with gateway.client() as client:
         client.greeting()
         client.socket.sendall(b"\x17\x03\x03\x00\x20" + os.urandom(32))
-        assert client.rest() == b""
+        assert client.rest() == b"" and client.end == "alert"
     gateway.wait_event("session", state="preauth")
     gateway.login().close()

@@ -45,8 +45,8 @@ def reset(sock):
 
 
 class Client:
-    """TLS over memory: nothing is sent or read behind the test's back.
-    `end` says how the peer ended: close_notify, truncated, reset or None."""
+    """TLS over memory: nothing is sent or read behind the test's back. `end`
+    says how the peer ended: close_notify, alert, truncated, reset or None."""
 
     def __init__(self, port, server_name="localhost", source=CLIENT, tls=None,
                  session=None, handshake=True, before=b"", timeout=TIMEOUT):
@@ -63,7 +63,11 @@ class Client:
         if before:
             self.socket.sendall(before)
         if handshake:
-            self.handshake()
+            try:
+                self.handshake()
+            except OSError:
+                self.close()
+                raise
 
     def __enter__(self):
         return self
@@ -149,6 +153,8 @@ class Client:
                 self.end = "close_notify"
             except ssl.SSLEOFError:
                 self.end = "truncated"
+            except ssl.SSLError:
+                self.end = "alert"
         return b""
 
     def half_close(self, fin=True):
