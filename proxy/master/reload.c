@@ -115,7 +115,10 @@ static void
 report_problems(struct master *master, const struct compiled *compiled)
 {
 	report_lines(master, EVENT_PROBLEM, compiled->problems.errors);
-	report_lines(master, EVENT_WARNING, compiled->problems.warnings);
+	/* A text that did not change has nothing new to warn of. */
+	if (master->reload.announced)
+		report_lines(
+		    master, EVENT_WARNING, compiled->problems.warnings);
 	report_lines(master, EVENT_PROBLEM, compiled->faults.errors);
 	report_lines(master, EVENT_WARNING, compiled->faults.warnings);
 }
