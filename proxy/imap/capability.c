@@ -45,6 +45,22 @@ is_session_wide(struct span word)
 	       !has_prefix(word, "AUTH=") && !has_prefix(word, "COMPRESS=");
 }
 
+/* A mechanism that the gateway relays: none that it speaks itself, none that
+ * would bind to a channel which ends here. */
+static bool
+is_other_mechanism(struct span word)
+{
+	static const char *const never[] = {"AUTH=PLAIN", "AUTH=LOGIN",
+	    "AUTH=XOAUTH2", "AUTH=OAUTHBEARER", "AUTH=ANONYMOUS",
+	    "AUTH=EXTERNAL"};
+	static const char plus[] = "-PLUS";
+	size_t n = sizeof(plus) - 1;
+	return imap_is_atom(word) && has_prefix(word, "AUTH=") &&
+	       !is_one_of(word, never, sizeof(never) / sizeof(never[0])) &&
+	       !(word.len > n &&
+		   has_prefix(span_of(word.data + word.len - n, n), plus));
+}
+
 /* LITERAL+ promises more than the gateway keeps before login. */
 static struct span
 shown_as(struct span word)
@@ -126,7 +142,7 @@ capability_common(const struct span *lists, size_t n_lists, struct outbuf *out)
 	struct span rest = *first;
 	while (imap_next_word(&rest, &word)) {
 		word = shown_as(word);
-		if (is_session_wide(word) &&
+		if ((is_session_wide(word) || is_other_mechanism(word)) &&
 		    all_have_word(lists, n_lists, word))
 			put_word(out, start, word);
 	}
@@ -164,10 +180,14 @@ capability_before_login(struct span common, uint32_t mechanisms,
 	put_word(out, start, span_str("IMAP4rev1"));
 	put_word(out, start, span_str("ID"));
 	put_word(out, start, span_str("SASL-IR"));
-	while (imap_next_word(&common, &word))
+	struct span rest = common;
+	while (imap_next_word(&rest, &word))
 		if (is_session_wide(word))
 			put_word(out, start, shown_as(word));
 	put_mechanisms(out, start, mechanisms);
+	while ((mechanisms & MECHANISM_OTHER) && imap_next_word(&common, &word))
+		if (is_other_mechanism(word))
+			put_word(out, start, word);
 	if (!login_command)
 		put_word(out, start, span_str("LOGINDISABLED"));
 }

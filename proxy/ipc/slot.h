@@ -33,8 +33,8 @@
 	X(backend_failures, "backend connections that failed before login")  \
 	X(key_requests, "signatures asked of the keeper")                    \
 	X(key_failures, "signatures refused by the keeper")                  \
-	X(bytes_from_clients, "plaintext octets from clients after login")   \
-	X(bytes_from_backends, "plaintext octets from backends after login") \
+	X(bytes_from_clients, "plaintext octets from clients")               \
+	X(bytes_to_clients, "plaintext octets to clients")                   \
 	X(sessions_ended, "sessions that ended")                             \
 	X(events_dropped, "events that the observer did not take")           \
 	X(loop_turns, "event loop wake-ups")
@@ -81,8 +81,8 @@ struct slot_record {
 	uint8_t zero;
 	uint64_t id;
 	uint64_t started_ms;	    /* CLOCK_MONOTONIC */
-	_Atomic uint64_t bytes_in;  /* plaintext from the client, after login */
-	_Atomic uint64_t bytes_out; /* plaintext to the client, after login */
+	_Atomic uint64_t bytes_in;  /* plaintext from the client */
+	_Atomic uint64_t bytes_out; /* plaintext to the client */
 	_Atomic uint64_t active_ms; /* CLOCK_MONOTONIC of the last octet */
 	struct addr client;
 	uint32_t backend; /* index; CONFIG_NONE */

@@ -179,8 +179,6 @@ start_relay(struct session *session)
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
 		return;
 	}
-	slot_add(&session->record->bytes_in, held.len);
-	slot_add(&env->slot->bytes_from_clients, held.len);
 	session_enter(session, SESSION_RELAY);
 	preauth_free(preauth);
 	session->preauth = NULL;
@@ -196,7 +194,7 @@ on_failed(struct session *session)
 	if (++preauth->attempts < session->env->config->limits.login_attempts)
 		return;
 	outbuf_puts(&session->env->text, "* BYE Too many failed logins.\r\n");
-	session_end(session, WHO_CLIENT, REASON_LOGIN_ATTEMPTS);
+	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
 }
 
 /* OK, or a NO that is passed on. */

@@ -58,6 +58,7 @@ preauth_flush(struct session *session)
 	env->text.len = 0;
 	if (text.len == 0)
 		return true;
+	session_count_out(session, text.len);
 	if (!env->text.overflow && end_write(&session->ends[SIDE_CLIENT], text,
 				       &env->out[SIDE_CLIENT]))
 		return true;
@@ -111,7 +112,7 @@ say_bye(struct session *session, enum end_reason reason, const char *why)
 	outbuf_puts(&session->env->text, "* BYE ");
 	outbuf_puts(&session->env->text, why);
 	outbuf_puts(&session->env->text, "\r\n");
-	session_end(session, WHO_CLIENT, reason);
+	session_end(session, WHO_GATEWAY, reason);
 }
 
 static void
@@ -323,13 +324,13 @@ pull(struct session *session, struct span *plain)
 	    &env->out[SIDE_CLIENT])) {
 	case TLS_OK:
 		*plain = outbuf_span(&record);
+		session_count_in(session, plain->len);
 		return true;
 	case TLS_CLOSED:
 		client->eof = END_CLOSED;
 		break;
 	case TLS_FAILED:
-		report_tls_failure(session);
-		session_end(session, WHO_CLIENT, REASON_TLS);
+		session_end_tls(session);
 		return false;
 	case TLS_WANT_READ:
 	case TLS_WANT_KEY:

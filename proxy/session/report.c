@@ -196,10 +196,12 @@ who_name(uint8_t who)
 	return names[who];
 }
 
-/* A balancer's bare connect is counted, not told (PROXY protocol). */
+/* A balancer's bare connects and LOCAL headers are counted, not told. */
 static bool
-is_bare_connect(const struct session *session)
+is_balancers_own(const struct session *session)
 {
+	if (session->from_balancer && session->ended_in < SESSION_LOGIN)
+		return true;
 	return session->ended_in == SESSION_PROXY &&
 	       session->who == WHO_CLIENT &&
 	       (session->reason == REASON_TRUNCATED ||
@@ -253,7 +255,7 @@ report_end(struct session *session)
 	    (int)REASON_MAX <= (int)SLOT_END_REASONS, "counters for all");
 	slot_add(&env->slot->end_reasons[session->reason], 1);
 	slot_add(&env->slot->connections, (uint64_t)-1);
-	if (!is_bare_connect(session))
+	if (!is_balancers_own(session))
 		emit_end(session);
 	slot_record_begin(record);
 	record->in_use = 0;

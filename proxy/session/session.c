@@ -105,6 +105,19 @@ session_abort(struct session *session, enum who who, enum end_reason reason)
 	report_end(session);
 }
 
+/* The peer gave up by an alert, or we did. */
+void
+session_end_tls(struct session *session)
+{
+	struct tls_info info;
+
+	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
+	report_tls_failure(session);
+	session_end(session,
+	    info.alert != 0 && info.alert_received ? WHO_CLIENT : WHO_GATEWAY,
+	    REASON_TLS);
+}
+
 bool
 session_init(struct session *session, struct session_env *env, uint64_t id,
     struct slot_record *record, uint32_t listen, const struct addr *client,
@@ -167,12 +180,13 @@ step_proxy(struct session *session)
 	case PROXYHDR_MORE:
 		return end_if_client_left(session);
 	case PROXYHDR_BAD:
-		session_abort(session, WHO_CLIENT, REASON_PROXY_HEADER);
+		session_abort(session, WHO_GATEWAY, REASON_PROXY_HEADER);
 		return true;
 	case PROXYHDR_COMPLETE:
 		break;
 	}
 	span_advance(in, len);
+	session->from_balancer = header.is_local;
 	if (!header.is_local && header.client.family != ADDR_NONE) {
 		session->client = header.client;
 		session->local = header.local;
@@ -226,8 +240,7 @@ step_handshake(struct session *session)
 	case TLS_FAILED:
 		break;
 	}
-	report_tls_failure(session);
-	session_end(session, WHO_CLIENT, REASON_TLS);
+	session_end_tls(session);
 	return true;
 }
 
@@ -239,14 +252,23 @@ eof_reason(enum end_eof eof)
 	return eof == END_TRUNCATED ? REASON_TRUNCATED : REASON_CLOSED;
 }
 
-static void
-account(struct session *session, _Atomic uint64_t *bytes,
-    _Atomic uint64_t *total, uint64_t moved)
+void
+session_count_in(struct session *session, uint64_t octets)
 {
-	if (moved == 0)
-		return;
-	slot_add(bytes, moved);
-	slot_add(total, moved);
+	slot_add(&session->record->bytes_in, octets);
+	slot_add(&session->env->slot->bytes_from_clients, octets);
+}
+
+void
+session_count_out(struct session *session, uint64_t octets)
+{
+	slot_add(&session->record->bytes_out, octets);
+	slot_add(&session->env->slot->bytes_to_clients, octets);
+}
+
+static void
+touch(struct session *session)
+{
 	atomic_store_explicit(&session->record->active_ms, session->env->now_ms,
 	    memory_order_relaxed);
 }
@@ -271,8 +293,7 @@ relay(struct session *session, enum side from, uint64_t *out_moved)
 		break;
 	case PUMP_SOURCE_FAILED:
 	case PUMP_SINK_FAILED:
-		report_tls_failure(session);
-		session_end(session, WHO_CLIENT, REASON_TLS);
+		session_end_tls(session);
 		return false;
 	}
 	return true;
@@ -288,8 +309,6 @@ is_half_closed(const struct session *session)
 static bool
 step_relay(struct session *session)
 {
-	struct slot_record *record = session->record;
-	struct slot_area *slot = session->env->slot;
 	struct end *client = &session->ends[SIDE_CLIENT];
 	struct end *backend = &session->ends[SIDE_BACKEND];
 	uint64_t from_client = 0, from_backend = 0;
@@ -301,15 +320,13 @@ step_relay(struct session *session)
 	}
 	bool going = relay(session, SIDE_CLIENT, &from_client) &&
 		     relay(session, SIDE_BACKEND, &from_backend);
-	account(
-	    session, &record->bytes_in, &slot->bytes_from_clients, from_client);
-	account(session, &record->bytes_out, &slot->bytes_from_backends,
-	    from_backend);
+	session_count_in(session, from_client);
+	session_count_out(session, from_backend);
+	if (from_client + from_backend > 0 ||
+	    was_half_closed != is_half_closed(session))
+		touch(session);
 	if (!going)
 		return true;
-	if (!was_half_closed && is_half_closed(session))
-		atomic_store_explicit(&record->active_ms, session->env->now_ms,
-		    memory_order_relaxed);
 	if (backend->eof == END_RESET && client->fin_wanted)
 		session_end(session, WHO_BACKEND, REASON_RESET);
 	else if (client->fin_wanted && backend->fin_wanted)
@@ -445,15 +462,15 @@ session_deadline(struct session *session)
 {
 	switch ((enum session_state)session->state) {
 	case SESSION_PROXY:
-		session_abort(session, WHO_CLIENT, REASON_TIMEOUT_PROXY);
+		session_abort(session, WHO_GATEWAY, REASON_TIMEOUT_PROXY);
 		break;
 	case SESSION_HANDSHAKE:
-		session_abort(session, WHO_CLIENT, REASON_TIMEOUT_HANDSHAKE);
+		session_abort(session, WHO_GATEWAY, REASON_TIMEOUT_HANDSHAKE);
 		break;
 	case SESSION_PREAUTH:
 		outbuf_puts(&session->env->text,
 		    "* BYE Disconnected for inactivity.\r\n");
-		session_end(session, WHO_CLIENT, REASON_TIMEOUT_PREAUTH);
+		session_end(session, WHO_GATEWAY, REASON_TIMEOUT_PREAUTH);
 		break;
 	case SESSION_LOGIN:
 		attempt_deadline(session);

@@ -111,6 +111,7 @@ struct session {
 	uint8_t reason;		 /* enum end_reason */
 	uint8_t ended_in;	 /* the state in which it was decided */
 	bool drop_backend;	 /* the driver closes its socket, then dials */
+	bool from_balancer;	 /* its own connection: a LOCAL header */
 	bool key_wait;
 	bool counted; /* in the load area */
 };
