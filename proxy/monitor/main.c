@@ -201,19 +201,19 @@ on_snapshot(struct monitor *monitor, struct message *message)
 
 /* Sizes are checked once, against the mapping, so that an index below
  * n_nodes is inside every area whatever a worker writes into its own. */
-static void
-check_areas(const struct monitor *monitor)
+static bool
+areas_fit(const struct monitor *monitor)
 {
-	if (monitor->area == NULL || monitor->config == NULL)
-		role_fatal("START came too early");
-	uint32_t n = monitor->area->n_entries;
-	if (monitor->area->layout != sizeof(struct backend_entry) ||
-	    monitor->area_size < backends_area_size(n))
-		role_fatal("a backends area of another form");
+	const struct backends_area *area = monitor->area;
+
+	if (area == NULL || area->layout != sizeof(struct backend_entry) ||
+	    monitor->area_size < backends_area_size(area->n_entries))
+		return false;
 	for (uint32_t i = 0; i < MONITOR_SLOTS_MAX; i++)
 		if (monitor->loads[i] != NULL &&
-		    monitor->load_sizes[i] < load_area_size(n))
-			role_fatal("a load area of another form");
+		    monitor->load_sizes[i] < load_area_size(area->n_entries))
+			return false;
+	return true;
 }
 
 static void
@@ -224,7 +224,10 @@ on_start(struct monitor *monitor)
 
 	if (monitor->is_started)
 		return;
-	check_areas(monitor);
+	if (monitor->config == NULL)
+		role_fatal("START came without a snapshot");
+	if (!areas_fit(monitor))
+		role_fatal("areas are missing or of another form");
 	monitor->n_nodes = monitor->area->n_entries;
 	monitor->nodes = calloc(
 	    monitor->n_nodes > 0 ? monitor->n_nodes : 1, sizeof(struct node));
