@@ -15,7 +15,7 @@
 
 #include "config/config.h"
 
-#define KEY_INPUT_MAX 512
+#define KEY_INPUT_MAX	  512
 #define KEY_SIGNATURE_MAX 512 /* RSA-4096 */
 
 struct key_request {
@@ -26,7 +26,12 @@ struct key_request {
 	uint8_t input[KEY_INPUT_MAX];
 };
 
-enum key_status { KEY_OK, KEY_UNKNOWN, KEY_NOT_A_HANDSHAKE, KEY_FAILED };
+enum key_status {
+	KEY_OK,
+	KEY_UNKNOWN,
+	KEY_NOT_A_HANDSHAKE,
+	KEY_FAILED
+};
 
 struct key_reply {
 	uint64_t id;

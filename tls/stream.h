@@ -24,34 +24,34 @@
 /* Room that sealing n octets of plaintext, with tickets or alerts before it,
  * can need. */
 #define TLS_OUT_ROOM(n) ((n) + ((n) / TLS_RECORD_MAX + 1) * 64 + 4096)
-#define TLS_NAME_MAX 256
+#define TLS_NAME_MAX	256
 
 enum tls_status {
-	TLS_OK,       /* handshake: finished; read: plaintext was produced */
+	TLS_OK,	       /* handshake: finished; read: plaintext was produced */
 	TLS_WANT_READ, /* needs more input */
-	TLS_WANT_KEY, /* waits for tls_stream_key_done(); do not feed */
-	TLS_CLOSED,   /* the peer's close_notify */
-	TLS_FAILED,   /* see tls_stream_failure(); an alert may be in out */
+	TLS_WANT_KEY,  /* waits for tls_stream_key_done(); do not feed */
+	TLS_CLOSED,    /* the peer's close_notify */
+	TLS_FAILED,    /* see tls_stream_failure(); an alert may be in out */
 };
 
 /* Why a stream failed: each is a counter and a word in the log. */
-#define TLS_FAILURES(X)                                                        \
-	X(NONE, "none")                                                        \
-	X(VERSION, "tls_version")          /* alert 70 */                      \
-	X(CIPHER, "tls_cipher")            /* alert 40, no shared cipher */    \
-	X(GROUP, "tls_group")              /* alert 40, no shared group */     \
-	X(SIGALG, "tls_sigalg")            /* alert 40 */                      \
-	X(ALPN, "tls_alpn")                /* alert 120 */                     \
-	X(SNI, "tls_sni")                  /* alert 112 */                     \
-	X(NO_CERTIFICATE, "tls_no_certificate") /* none usable: alert 80 */    \
-	X(CLIENT_CERTIFICATE, "tls_client_certificate")                        \
-	X(PLAIN_IMAP, "plain_imap")        /* plaintext on the TLS port */     \
-	X(PLAIN_HTTP, "plain_http")                                            \
-	X(NOT_TLS, "not_tls")                                                  \
-	X(ALERT, "tls_alert")              /* the peer sent a fatal alert */   \
-	X(PROTOCOL, "tls_protocol")        /* anything else the peer did */    \
-	X(KEY, "tls_key")                  /* the keeper refused or failed */  \
-	X(INTERNAL, "tls_internal")        /* out of memory, out of room */
+#define TLS_FAILURES(X)                                                     \
+	X(NONE, "none")                                                     \
+	X(VERSION, "tls_version") /* alert 70 */                            \
+	X(CIPHER, "tls_cipher")	  /* alert 40, no shared cipher */          \
+	X(GROUP, "tls_group")	  /* alert 40, no shared group */           \
+	X(SIGALG, "tls_sigalg")	  /* alert 40 */                            \
+	X(ALPN, "tls_alpn")	  /* alert 120 */                           \
+	X(SNI, "tls_sni")	  /* alert 112 */                           \
+	X(NO_CERTIFICATE, "tls_no_certificate") /* none usable: alert 80 */ \
+	X(CLIENT_CERTIFICATE, "tls_client_certificate")                     \
+	X(PLAIN_IMAP, "plain_imap") /* plaintext on the TLS port */         \
+	X(PLAIN_HTTP, "plain_http")                                         \
+	X(NOT_TLS, "not_tls")                                               \
+	X(ALERT, "tls_alert")	    /* the peer sent a fatal alert */       \
+	X(PROTOCOL, "tls_protocol") /* anything else the peer did */        \
+	X(KEY, "tls_key")	    /* the keeper refused or failed */      \
+	X(INTERNAL, "tls_internal") /* out of memory, out of room */
 
 enum tls_failure {
 #define X(name, text) TLS_FAIL_##name,
@@ -123,9 +123,9 @@ struct tls_info {
 	const char *alpn;    /* "imap" or "" */
 	const char *sni;     /* as sent, lower case; "" when none */
 	bool resumed;
-	uint8_t alert;       /* the fatal alert sent or received; 0: none */
+	uint8_t alert; /* the fatal alert sent or received; 0: none */
 	bool alert_received;
-	struct span reason;  /* BoringSSL's word for a PROTOCOL failure */
+	struct span reason; /* BoringSSL's word for a PROTOCOL failure */
 };
 void tls_stream_info(const struct tls_stream *stream, struct tls_info *out);
 

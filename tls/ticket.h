@@ -12,7 +12,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define TICKET_RINGS 16 /* [tls] sections with tickets */
+#define TICKET_RINGS	16 /* [tls] sections with tickets */
 #define TICKET_NAME_LEN 16
 
 struct ticket_key {
@@ -21,11 +21,15 @@ struct ticket_key {
 	uint8_t hmac[32]; /* HMAC-SHA256 */
 };
 
-enum ticket_slot { TICKET_PREVIOUS, TICKET_CURRENT, TICKET_NEXT };
+enum ticket_slot {
+	TICKET_PREVIOUS,
+	TICKET_CURRENT,
+	TICKET_NEXT
+};
 
 struct ticket_ring {
 	_Atomic uint32_t seq; /* odd while the master writes */
-	uint32_t valid;       /* 0: no keys yet */
+	uint32_t valid;	      /* 0: no keys yet */
 	struct ticket_key keys[3];
 };
 

@@ -6,10 +6,11 @@
 /* needs: config/value_format.c proxy/base/span.c proxy/base/addr.c */
 /* needs: proxy/base/parse.c proxy/base/ensure.c */
 /* needs: test/support/tls_client.c test/support/tls_files.c */
+/* needs: test/support/tls_fixture.c */
 /* libs: boringssl inih */
 /*
- * The codec against a real client: what is agreed, what is refused and by
- * which alert, and that it never matters where the bytes split.
+ * The codec against a real client: both directions, every end, and that it
+ * never matters where the bytes split.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -17,175 +18,12 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include <openssl/err.h>
 #include <openssl/rand.h>
 
-#include "test/support/tls_client.h"
-#include "test/support/tls_files.h"
-
-/* Listeners of the configuration below, in its order. */
-enum {
-	LAX,
-	STRICT,
-	MODERN,
-	OLD,
-	RSA_ONLY,
-	NO_TICKETS,
-	LAX_ALPN,
-	SIGALGS
-};
-
-static const char config_format[] =
-    "[listen lax]\naddress = 127.0.0.1:9001\ntls = lax\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen strict]\naddress = 127.0.0.1:9002\ntls = strict\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen modern]\naddress = 127.0.0.1:9003\ntls = modern\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen old]\naddress = 127.0.0.1:9004\ntls = old\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen rsa]\naddress = 127.0.0.1:9005\ntls = lax\npool = p\n"
-    "certificates = rsa\n"
-    "[listen notickets]\naddress = 127.0.0.1:9006\ntls = off\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen laxalpn]\naddress = 127.0.0.1:9007\ntls = alpn\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[listen sigalgs]\naddress = 127.0.0.1:9008\ntls = sig\npool = p\n"
-    "certificates = ec rsa wild\n"
-    "[tls lax]\n"
-    "[tls strict]\nsni = strict\n"
-    "[tls modern]\npreset = modern\n"
-    "[tls old]\nmax_version = 1.2\n"
-    "ciphers = ECDHE-ECDSA-AES256-GCM-SHA384\n"
-    "[tls off]\ntickets = off\n"
-    "[tls alpn]\nalpn = lax\n"
-    "[tls sig]\nsigalgs = rsa_pss_rsae_sha384\ngroups = P-384\n"
-    "[certificate ec]\nchain = %s/ec.pem\nkey = %s/ec.key\n"
-    "ocsp = %s/ocsp.der\n"
-    "[certificate rsa]\nchain = %s/rsa.pem\nkey = %s/rsa.key\n"
-    "[certificate wild]\nchain = %s/wild.pem\nkey = %s/wild.key\n"
-    "[pool p]\n"
-    "[backend b]\npool = p\naddress = 127.0.0.1:143\n";
-
-struct fixture {
-	char dir[256];
-	char config[8192];
-	struct world *world;
-};
-
-static void
-make_files(const char *dir)
-{
-	static const uint8_t ocsp[] = {0x30, 3, 0x0a, 1, 0};
-	struct test_cert ca = test_cert_make(&(struct test_cert_spec){
-	    .type = TEST_P256, .cn = "Test CA", .is_ca = true});
-	struct test_cert ec =
-	    test_cert_make(&(struct test_cert_spec){.type = TEST_P256,
-		.cn = "ec",
-		.san = "DNS:mail.test",
-		.issuer = &ca});
-	struct test_cert rsa =
-	    test_cert_make(&(struct test_cert_spec){.type = TEST_RSA_2048,
-		.cn = "rsa",
-		.san = "DNS:mail.test",
-		.issuer = &ca});
-	struct test_cert wild =
-	    test_cert_make(&(struct test_cert_spec){.type = TEST_P384,
-		.cn = "wild",
-		.san = "DNS:*.wild.test",
-		.issuer = &ca});
-
-	test_chain_write(
-	    dir, "ec.pem", (const struct test_cert *const[]){&ec, &ca}, 2);
-	test_chain_write(
-	    dir, "rsa.pem", (const struct test_cert *const[]){&rsa, &ca}, 2);
-	test_chain_write(
-	    dir, "wild.pem", (const struct test_cert *const[]){&wild, &ca}, 2);
-	test_key_write(dir, "ec.key", &ec);
-	test_key_write(dir, "rsa.key", &rsa);
-	test_key_write(dir, "wild.key", &wild);
-	test_file_write(dir, "ocsp.der", ocsp, sizeof(ocsp));
-	test_cert_free(&ca);
-	test_cert_free(&ec);
-	test_cert_free(&rsa);
-	test_cert_free(&wild);
-}
-
-static int
-setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof(*f));
-
-	test_dir_make(f->dir);
-	make_files(f->dir);
-	snprintf(f->config, sizeof(f->config), config_format, f->dir, f->dir,
-	    f->dir, f->dir, f->dir, f->dir, f->dir);
-	f->world = world_new(f->config, NULL);
-	*state = f;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	world_free(f->world);
-	test_dir_remove(f->dir);
-	free(f);
-	return 0;
-}
-
-/* What the client was shown: the leaf's common name. */
-static void
-leaf_name(const struct pair *pair, char out[32])
-{
-	const STACK_OF(CRYPTO_BUFFER) *chain =
-	    SSL_get0_peer_certificates(pair->client);
-	const CRYPTO_BUFFER *leaf = sk_CRYPTO_BUFFER_value(chain, 0);
-	const uint8_t *der = CRYPTO_BUFFER_data(leaf);
-	X509 *x509 = d2i_X509(NULL, &der, (long)CRYPTO_BUFFER_len(leaf));
-
-	X509_NAME_get_text_by_NID(
-	    X509_get_subject_name(x509), NID_commonName, out, 32);
-	X509_free(x509);
-}
-
-static void
-expect_leaf(struct world *world, uint32_t listen,
-    const struct client_options *options, const char *expected)
-{
-	struct pair *pair = pair_new(world, listen, options);
-	char name[32];
-
-	assert_true(pair_handshake(pair));
-	leaf_name(pair, name);
-	assert_string_equal(name, expected);
-	assert_true(pair_echo(pair, "a1 NOOP\r\n", 9));
-	pair_free(pair);
-}
-
-static void
-expect_failure(struct world *world, uint32_t listen,
-    const struct client_options *options, enum tls_failure failure,
-    uint8_t alert)
-{
-	struct pair *pair = pair_new(world, listen, options);
-
-	assert_false(pair_handshake(pair));
-	assert_int_equal(pair->status, TLS_FAILED);
-	assert_string_equal(tls_failure_name(tls_stream_failure(pair->stream)),
-	    tls_failure_name(failure));
-	assert_int_equal(pair_info(pair).alert, alert);
-	assert_false(pair_info(pair).alert_received);
-	/* The client saw the same alert. */
-	assert_int_equal(pair->client_error, 1000 + alert);
-	pair_free(pair);
-}
+#include "test/support/tls_fixture.h"
 
 static void
 test_full_handshake(void **state)
@@ -265,161 +103,6 @@ test_bulk(void **state)
 	assert_true(pair_echo(pair, data, 65536));
 	pair_free(pair);
 	free(data);
-}
-
-static void
-test_certificate_by_client(void **state)
-{
-	struct fixture *f = *state;
-	struct client_options o = {.sni = "mail.test"};
-
-	expect_leaf(f->world, LAX, &o, "ec");
-	o.sigalgs = "rsa_pss_rsae_sha256";
-	expect_leaf(f->world, LAX, &o, "rsa");
-	o.max_version = TLS1_2_VERSION;
-	o.sigalgs = "rsa_pkcs1_sha256";
-	expect_leaf(f->world, LAX, &o, "rsa");
-	o.sigalgs = NULL;
-	o.ciphers = "ECDHE-RSA-AES128-GCM-SHA256";
-	expect_leaf(f->world, LAX, &o, "rsa");
-	o.ciphers = NULL;
-	o.groups = "X25519"; /* no P-256, so it could not use the key */
-	expect_leaf(f->world, LAX, &o, "rsa");
-	o.groups = NULL;
-	o.max_version = 0;
-	expect_leaf(f->world, SIGALGS, &o, "rsa");
-}
-
-static void
-test_names(void **state)
-{
-	struct fixture *f = *state;
-	struct client_options o = {.sni = "a.wild.test"};
-
-	expect_leaf(f->world, LAX, &o, "wild");
-	expect_leaf(f->world, STRICT, &o, "wild");
-	o.sni = "MAIL.Test";
-	expect_leaf(f->world, STRICT, &o, "ec");
-	o.sni = NULL;
-	expect_leaf(f->world, STRICT, &o, "ec");
-	o.sni = "other.test";
-	expect_leaf(f->world, LAX, &o, "ec");
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	o.sni = "a.b.wild.test";
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	o.sni = "wild.test";
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	o.sni = "*.wild.test";
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	o.sni = "192.0.2.1";
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	o.sni = "mail test";
-	expect_failure(f->world, STRICT, &o, TLS_FAIL_SNI, 112);
-	expect_leaf(f->world, LAX, &o, "ec");
-}
-
-static void
-test_sni_is_told_in_lower_case(void **state)
-{
-	struct fixture *f = *state;
-	struct pair *pair = pair_new(
-	    f->world, LAX, &(struct client_options){.sni = "MaiL.Test"});
-
-	assert_true(pair_handshake(pair));
-	assert_string_equal(pair_info(pair).sni, "mail.test");
-	pair_free(pair);
-}
-
-static void
-test_alpn(void **state)
-{
-	struct fixture *f = *state;
-	struct client_options o = {.alpn = "\2h2\4imap"};
-
-	expect_leaf(f->world, LAX, &o, "ec");
-	o.alpn = "\2h2";
-	expect_failure(f->world, LAX, &o, TLS_FAIL_ALPN, 120);
-	expect_leaf(f->world, LAX_ALPN, &o, "ec");
-	o.alpn = "\5imap4";
-	expect_failure(f->world, LAX, &o, TLS_FAIL_ALPN, 120);
-	o.alpn = "\4IMAP";
-	expect_failure(f->world, LAX, &o, TLS_FAIL_ALPN, 120);
-	o.max_version = TLS1_2_VERSION;
-	expect_failure(f->world, LAX, &o, TLS_FAIL_ALPN, 120);
-}
-
-static void
-test_refusals(void **state)
-{
-	struct fixture *f = *state;
-	struct client_options o = {.max_version = TLS1_2_VERSION};
-
-	expect_failure(f->world, MODERN, &o, TLS_FAIL_VERSION, 70);
-	o.min_version = TLS1_VERSION;
-	o.max_version = TLS1_1_VERSION;
-	expect_failure(f->world, LAX, &o, TLS_FAIL_VERSION, 70);
-	o = (struct client_options){.min_version = TLS1_3_VERSION};
-	expect_failure(f->world, OLD, &o, TLS_FAIL_VERSION, 70);
-	o = (struct client_options){.max_version = TLS1_2_VERSION,
-	    .ciphers = "ECDHE-ECDSA-AES128-GCM-SHA256"};
-	expect_failure(f->world, OLD, &o, TLS_FAIL_CIPHER, 40);
-	o = (struct client_options){.max_version = TLS1_2_VERSION,
-	    .ciphers = "AES128-SHA:AES128-GCM-SHA256"};
-	expect_failure(f->world, LAX, &o, TLS_FAIL_CIPHER, 40);
-	o = (struct client_options){.groups = "P-521"};
-	expect_failure(f->world, LAX, &o, TLS_FAIL_GROUP, 40);
-	o = (struct client_options){.sigalgs = "rsa_pss_rsae_sha256"};
-	o.sni = "a.wild.test";
-	expect_failure(f->world, LAX, &o, TLS_FAIL_SIGALG, 40);
-}
-
-static void
-expect_plain(struct world *world, const char *text, enum tls_failure failure)
-{
-	for (size_t split = 1; split < 20; split += 18) {
-		struct pair *pair =
-		    pair_new(world, LAX, &(struct client_options){.sni = NULL});
-		enum tls_status status = TLS_WANT_READ;
-		struct outbuf *out = &pair->out;
-
-		for (size_t i = 0; i < strlen(text) && status == TLS_WANT_READ;
-		     i += split) {
-			size_t n = strlen(text) - i;
-			struct span in =
-			    span_of(text + i, n < split ? n : split);
-
-			status = tls_stream_handshake(pair->stream, &in, out);
-		}
-		assert_int_equal(status, TLS_FAILED);
-		assert_string_equal(
-		    tls_failure_name(tls_stream_failure(pair->stream)),
-		    tls_failure_name(failure));
-		/* Nothing, or one alert record. */
-		assert_true(
-		    out->len == 0 || (out->len == 7 && out->data[0] == 21));
-		assert_int_equal(tls_stream_handshake(pair->stream,
-				     &(struct span){NULL, 0}, out),
-		    TLS_FAILED);
-		pair_free(pair);
-	}
-}
-
-static void
-test_plaintext(void **state)
-{
-	struct fixture *f = *state;
-
-	expect_plain(
-	    f->world, "a001 LOGIN joe secret\r\n", TLS_FAIL_PLAIN_IMAP);
-	expect_plain(f->world, ". CAPABILITY\r\n", TLS_FAIL_PLAIN_IMAP);
-	expect_plain(f->world, "A12345678 NOOP\r\n", TLS_FAIL_PLAIN_IMAP);
-	expect_plain(f->world, "GET / HTTP/1.1\r\n\r\n", TLS_FAIL_PLAIN_HTTP);
-	expect_plain(f->world, "OPTIONS / HTTP/1.1\r\n", TLS_FAIL_PLAIN_HTTP);
-	expect_plain(
-	    f->world, "CONNECT a:993 HTTP/1.1\r\n", TLS_FAIL_PLAIN_HTTP);
-	expect_plain(f->world, "SSH-2.0-OpenSSH\r\n", TLS_FAIL_NOT_TLS);
-	expect_plain(f->world, "EHLO joe.test\r\n", TLS_FAIL_NOT_TLS);
-	expect_plain(f->world, "\x7f\x01\x02\xff\xfe\xfd", TLS_FAIL_NOT_TLS);
 }
 
 static void
@@ -716,21 +399,6 @@ test_out_room_is_enough(void **state)
 }
 
 static void
-test_ocsp_is_stapled(void **state)
-{
-	struct fixture *f = *state;
-	struct pair *pair = pair_new(f->world, LAX,
-	    &(struct client_options){.sni = "mail.test", .ocsp = true});
-	const uint8_t *response;
-	size_t len;
-
-	assert_true(pair_handshake(pair));
-	SSL_get0_ocsp_response(pair->client, &response, &len);
-	assert_int_equal(len, 5);
-	pair_free(pair);
-}
-
-static void
 test_nothing_before_the_first_octet(void **state)
 {
 	struct fixture *f = *state;
@@ -756,12 +424,6 @@ main(void)
 	    cmocka_unit_test(test_tls12),
 	    cmocka_unit_test(test_no_byte_has_a_favourite_place),
 	    cmocka_unit_test(test_bulk),
-	    cmocka_unit_test(test_certificate_by_client),
-	    cmocka_unit_test(test_names),
-	    cmocka_unit_test(test_sni_is_told_in_lower_case),
-	    cmocka_unit_test(test_alpn),
-	    cmocka_unit_test(test_refusals),
-	    cmocka_unit_test(test_plaintext),
 	    cmocka_unit_test(test_key_refused),
 	    cmocka_unit_test(test_wrong_reply_is_ignored),
 	    cmocka_unit_test(test_bad_signature_reply),
@@ -774,9 +436,8 @@ main(void)
 	    cmocka_unit_test(test_peer_alert),
 	    cmocka_unit_test(test_no_room_fails_cleanly),
 	    cmocka_unit_test(test_out_room_is_enough),
-	    cmocka_unit_test(test_ocsp_is_stapled),
 	    cmocka_unit_test(test_nothing_before_the_first_octet),
 	};
 
-	return cmocka_run_group_tests(tests, setup, teardown);
+	return cmocka_run_group_tests(tests, fixture_setup, fixture_teardown);
 }
