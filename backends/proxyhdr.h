@@ -33,15 +33,19 @@ enum proxyhdr_result {
 
 /*
  * Looks at the beginning of a connection; the octets behind the header are not
- * touched. Never reads past in, never wants more than PROXYHDR_MAX.
+ * touched. Never reads past in, never wants more than PROXYHDR_MAX. Unless the
+ * result is COMPLETE, *out_header is empty and *out_len is 0.
  */
 enum proxyhdr_result proxyhdr_parse(
     struct span in, struct proxyhdr *out_header, size_t *out_len);
 
-/* Writes the header of a client's connection; tls may be NULL (a probe that
- * identifies itself as a login does passes the same as a login would). When
- * the families of client and local differ, both are told as IPv6 with the
- * IPv4 one mapped (v2), or UNKNOWN (v1). */
+/*
+ * Writes the header of a client's connection, whole or (overflow) not at all;
+ * tls may be NULL (a probe that identifies itself as a login does passes the
+ * same as a login would). When the families of client and local differ, both
+ * are told as IPv6 with the IPv4 one mapped (v2), or UNKNOWN (v1); when one is
+ * ADDR_NONE, no address is told. A TLS value over 255 octets is left out.
+ */
 void proxyhdr_write_v1(
     struct outbuf *out, const struct addr *client, const struct addr *local);
 void proxyhdr_write_v2(struct outbuf *out, const struct addr *client,
