@@ -12,29 +12,30 @@
 #define REPLY_LINE_MAX 8192
 
 enum reply_kind {
-	REPLY_OK,         /* untagged OK, PREAUTH, BYE: the greeting, or later */
+	REPLY_OK, /* untagged OK, PREAUTH, BYE: the greeting, or later */
 	REPLY_PREAUTH,
 	REPLY_BYE,
 	REPLY_CAPABILITY, /* "* CAPABILITY ...": list in `text` */
-	REPLY_UNTAGGED,   /* any other untagged data, NO and BAD among it */
-	REPLY_CONTINUE,   /* "+ ...": `text` is what follows */
+	REPLY_UNTAGGED,	  /* any other untagged data, NO and BAD among it */
+	REPLY_CONTINUE,	  /* "+ ...": `text` is what follows */
 	REPLY_TAGGED_OK,  /* tag in `tag` */
 	REPLY_TAGGED_NO,
 	REPLY_TAGGED_BAD,
-	REPLY_GARBAGE,    /* none of these, or NUL, or a bad literal */
+	REPLY_GARBAGE, /* none of these, or NUL, or a bad literal */
 };
 
 /* Spans point into the reader and live until the next call. */
 struct reply {
 	enum reply_kind kind;
 	struct span tag;
-	struct span code; /* "UNAVAILABLE", "CAPABILITY IMAP4rev1 ...", or empty */
+	struct span
+	    code; /* "UNAVAILABLE", "CAPABILITY IMAP4rev1 ...", or empty */
 	struct span text; /* the human-readable rest */
 };
 
 enum reply_status {
-	REPLY_MORE,     /* everything was consumed, no line is complete */
-	REPLY_READY,    /* out_reply is filled */
+	REPLY_MORE,	/* everything was consumed, no line is complete */
+	REPLY_READY,	/* out_reply is filled */
 	REPLY_TOO_MUCH, /* a line over REPLY_LINE_MAX, over `max_total`, or no
 			   memory: close */
 };
@@ -42,9 +43,9 @@ enum reply_status {
 struct reply_reader {
 	uint8_t *line; /* heap, REPLY_LINE_MAX, allocated at first need */
 	size_t len;
-	bool complete;       /* the line was returned: the next one starts anew */
+	bool complete; /* the line was returned: the next one starts anew */
 	size_t literal_left; /* octets of an untagged literal still to skip */
-	size_t total;        /* octets seen */
+	size_t total;	     /* octets seen */
 	size_t max_total;    /* 0: no bound */
 };
 

@@ -13,13 +13,13 @@
 
 #include "proxy/base/span.h"
 
-#define COMMAND_TAG_MAX 64
-#define COMMAND_LINE_MAX 8192   /* octets of one line without its literals */
-#define COMMAND_AUTH_MAX 12288  /* an AUTHENTICATE command or response line */
-#define COMMAND_LITERAL_MAX 4096 /* RFC 7888 section 4 */
-#define COMMAND_ID_MAX 65536    /* octets of one ID command, all together */
-#define MECHANISM_NAME_MAX 20   /* RFC 4422 section 3.1 */
-#define CLIENT_ID_MAX 64        /* octets kept of a client's ID values */
+#define COMMAND_TAG_MAX	    64
+#define COMMAND_LINE_MAX    8192  /* octets of one line without its literals */
+#define COMMAND_AUTH_MAX    12288 /* an AUTHENTICATE command or response line */
+#define COMMAND_LITERAL_MAX 4096  /* RFC 7888 section 4 */
+#define COMMAND_ID_MAX	    65536 /* octets of one ID command, all together */
+#define MECHANISM_NAME_MAX  20	  /* RFC 4422 section 3.1 */
+#define CLIENT_ID_MAX	    64	  /* octets kept of a client's ID values */
 
 enum command_kind {
 	COMMAND_UNKNOWN, /* anything else: tagged BAD */
@@ -42,7 +42,7 @@ struct client_id {
 struct command {
 	enum command_kind kind;
 	char tag[COMMAND_TAG_MAX + 1]; /* empty: none could be read */
-	struct secret user;            /* LOGIN; free of NUL, CR and LF allowed */
+	struct secret user; /* LOGIN; free of NUL, CR and LF allowed */
 	struct secret password;
 	char mechanism[MECHANISM_NAME_MAX + 1]; /* AUTHENTICATE; upper case */
 	bool has_initial;
@@ -51,14 +51,14 @@ struct command {
 };
 
 enum command_status {
-	COMMAND_MORE,     /* all input consumed, nothing complete */
-	COMMAND_READY,    /* a command or a response line is complete */
+	COMMAND_MORE,	  /* all input consumed, nothing complete */
+	COMMAND_READY,	  /* a command or a response line is complete */
 	COMMAND_CONTINUE, /* send a continuation request, then feed on */
-	COMMAND_BAD,      /* syntax error, command consumed: tagged BAD ("*" when
-			     the tag is empty) */
-	COMMAND_LIMIT,    /* {n} too large: tagged NO, no continuation; goes on */
-	COMMAND_TOO_LONG, /* a line or {n+} over its limit: BYE and close */
-	COMMAND_HTTP,     /* the first command is an HTTP request: close */
+	COMMAND_BAD,   /* syntax error, command consumed: tagged BAD ("*" when
+			  the tag is empty) */
+	COMMAND_LIMIT, /* {n} too large: tagged NO, no continuation; goes on */
+	COMMAND_TOO_LONG,  /* a line or {n+} over its limit: BYE and close */
+	COMMAND_HTTP,	   /* the first command is an HTTP request: close */
 	COMMAND_NO_MEMORY, /* close */
 };
 

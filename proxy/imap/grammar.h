@@ -42,8 +42,8 @@ struct grammar {
 	size_t n_word; /* octets of the tag, name, mechanism or NIL */
 	char name[sizeof("AUTHENTICATE")];
 	struct collected pending; /* of the current string */
-	size_t n_strings;         /* complete strings of LOGIN or ID */
-	size_t string_len;        /* octets of the current string of an ID */
+	size_t n_strings;	  /* complete strings of LOGIN or ID */
+	size_t string_len;	  /* octets of the current string of an ID */
 	char key[sizeof("version")];
 	char *value; /* where the current value of an ID is kept, or NULL */
 };

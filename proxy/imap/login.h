@@ -15,33 +15,34 @@
 #include "backends/reply.h"
 #include "proxy/imap/sasl.h"
 
-#define LOGIN_TEXT_MAX 512       /* of a backend's text that a client sees */
-#define LOGIN_UNTAGGED_MAX 65536 /* octets from a backend before the verdict */
+#define LOGIN_TEXT_MAX	   512	 /* of a backend's text that a client sees */
+#define LOGIN_UNTAGGED_MAX 65536 /* octets from a backend before the verdict \
+				  */
 
 /* Everything the dialogue needs to know; the pointers live as long as it. */
 struct login_params {
-	const struct backend *backend;       /* a copy that the session holds */
-	struct credentials *credentials;     /* wiped by the session, not here */
+	const struct backend *backend;	 /* a copy that the session holds */
+	struct credentials *credentials; /* wiped by the session, not here */
 	const struct client_id *client_id;
 	struct addr client;
-	struct addr local;                   /* where the client connected to */
+	struct addr local; /* where the client connected to */
 	const char *session_id;
 	struct proxyhdr_tls tls;
 };
 
 enum login_status {
-	LOGIN_WAIT,      /* write out, feed what comes */
-	LOGIN_CHALLENGE, /* send "+ " + base64 in login->challenge to the client,
-			    then login_respond() with its line */
-	LOGIN_OK,        /* relay: what is left in `in` is the session's */
-	LOGIN_FAILED,    /* a failed login (PROTOCOL 1.15): it counts */
-	LOGIN_REFUSED,   /* another NO: passed on, never counted */
-	LOGIN_RETRY,     /* trouble before the credentials were sent: `trouble` */
-	LOGIN_LOST,      /* trouble after: NO [UNAVAILABLE] */
+	LOGIN_WAIT,	 /* write out, feed what comes */
+	LOGIN_CHALLENGE, /* send "+ " + base64 in login->challenge to the
+			    client, then login_respond() with its line */
+	LOGIN_OK,	 /* relay: what is left in `in` is the session's */
+	LOGIN_FAILED,	 /* a failed login (PROTOCOL 1.15): it counts */
+	LOGIN_REFUSED,	 /* another NO: passed on, never counted */
+	LOGIN_RETRY, /* trouble before the credentials were sent: `trouble` */
+	LOGIN_LOST,  /* trouble after: NO [UNAVAILABLE] */
 	LOGIN_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED */
-	LOGIN_BAD_RESPONSE,  /* a client line was not "*" or base64, or "*" ended a
-				relayed exchange: tagged BAD; the backend is to
-				be closed */
+	LOGIN_BAD_RESPONSE, /* a client line was not "*" or base64, or "*" ended
+			       a relayed exchange: tagged BAD; the backend is to
+			       be closed */
 };
 
 enum login_trouble {

@@ -12,21 +12,23 @@
 
 enum credentials_kind {
 	CREDENTIALS_NONE,
-	CREDENTIALS_PASSWORD, /* user, authzid, password: LOGIN, PLAIN, LOGIN mech */
+	CREDENTIALS_PASSWORD, /* user, authzid, password: LOGIN, PLAIN, LOGIN
+				 mech */
 	CREDENTIALS_TOKEN,    /* token is the first response, decoded: XOAUTH2,
 				 OAUTHBEARER */
-	CREDENTIALS_RELAYED,  /* the exchange is relayed line by line; has_initial
-				 and token hold the decoded first response */
+	CREDENTIALS_RELAYED,  /* the exchange is relayed line by line;
+				 has_initial  and token hold the decoded first
+				 response */
 };
 
 struct credentials {
 	enum credentials_kind kind;
 	char mechanism[MECHANISM_NAME_MAX + 1]; /* "LOGIN" is the command's name
 						   when from_command */
-	bool from_command;   /* the LOGIN command, not AUTHENTICATE */
+	bool from_command; /* the LOGIN command, not AUTHENTICATE */
 	bool has_initial;
-	struct secret user;  /* empty when it cannot be read (a mechanism that we
-				relay; SCRAM's n= is read) */
+	struct secret user; /* empty when it cannot be read (a mechanism that we
+			       relay; SCRAM's n= is read) */
 	struct secret authzid;
 	struct secret password;
 	struct secret token;
@@ -36,10 +38,10 @@ void credentials_wipe(struct credentials *credentials);
 
 enum sasl_status {
 	SASL_CHALLENGE, /* send "+ " and the base64 in out_challenge */
-	SASL_DONE,      /* credentials are complete */
+	SASL_DONE,	/* credentials are complete */
 	SASL_CANCELLED, /* "*": tagged BAD */
-	SASL_BAD,       /* bad base64 or bad message: tagged BAD */
-	SASL_UNKNOWN,   /* mechanism not offered: tagged NO */
+	SASL_BAD,	/* bad base64 or bad message: tagged BAD */
+	SASL_UNKNOWN,	/* mechanism not offered: tagged NO */
 	SASL_NO_MEMORY,
 };
 

@@ -14,8 +14,8 @@
 /* Every text is printable ASCII and NUL-terminated. */
 struct verdict {
 	bool is_ok;
-	char name[32];                  /* of the code, upper case, or empty */
-	char code[LOGIN_TEXT_MAX + 1];  /* without brackets, or empty */
+	char name[32];		       /* of the code, upper case, or empty */
+	char code[LOGIN_TEXT_MAX + 1]; /* without brackets, or empty */
 	char text[LOGIN_TEXT_MAX + 1];
 	char capabilities[VERDICT_CAPABILITIES_MAX]; /* empty: not known */
 };
