@@ -35,6 +35,10 @@ def unprivileged():
         else pwd.getpwuid(os.getuid())
 
 
+# In front of a command: it ends when we do, even when we are killed.
+DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+
+
 def free_port(address):
     """A port that was free a moment ago, below the range of clients' ports."""
     with socket.socket() as probe:

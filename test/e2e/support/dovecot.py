@@ -8,7 +8,7 @@ import signal
 import socket
 import subprocess
 
-from . import BACKEND, CLIENT, DIALLER, MARK, PASSWORD, USER, \
+from . import BACKEND, CLIENT, DIALLER, DIES_WITH_US, MARK, PASSWORD, USER, \
     free_port, unprivileged, wait_for
 
 CONFIG = """
@@ -165,7 +165,7 @@ class Dovecot:
     def start(self):
         """Returns once it greets."""
         self.process = subprocess.Popen(
-            ["dovecot", "-F", "-c", str(self.config)],
+            [*DIES_WITH_US, "dovecot", "-F", "-c", str(self.config)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=open(self.directory / "stderr", "ab"),
             start_new_session=True,

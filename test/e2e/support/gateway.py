@@ -7,7 +7,8 @@ import socket
 import subprocess
 import time
 
-from . import BUILD, DIALLER, GATEWAY, free_port, unprivileged, wait_for
+from . import BUILD, DIALLER, DIES_WITH_US, GATEWAY, free_port, \
+    unprivileged, wait_for
 from . import log as log_format
 from .client import Client, context
 
@@ -79,8 +80,9 @@ class Gateway:
         """Starts it without waiting."""
         self.write()
         self.process = subprocess.Popen(
-            [BUILD / "sallyport", "-c", self.file], stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL, stderr=open(self.stderr, "ab"))
+            [*DIES_WITH_US, BUILD / "sallyport", "-c", self.file],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stderr=open(self.stderr, "ab"), start_new_session=True)
 
     def start(self):
         """Returns when a handshake succeeds."""
