@@ -17,7 +17,9 @@
 #include "proxy/base/span.h"
 #include "tls/stream.h"
 
-#define SLAB_IN 65536 /* octets of one read */
+/* Octets of one read: three full records. Measured: 64 KB, sealed, just misses
+ * one segment of the kernel's and costs twice as much CPU per octet. */
+#define SLAB_IN (3 * TLS_RECORD_MAX)
 /* What one read can become: a whole slab, and the record that BoringSSL had
  * begun before it, sealed anew. */
 #define SLAB_OUT TLS_OUT_ROOM(SLAB_IN + TLS_RECORD_MAX + TLS_RECORD_MAX)
