@@ -15,9 +15,10 @@
 #include "backends/reply.h"
 #include "proxy/imap/sasl.h"
 
-#define LOGIN_TEXT_MAX	   512	 /* of a backend's text that a client sees */
-#define LOGIN_UNTAGGED_MAX 65536 /* octets from a backend before the verdict \
-				  */
+#define LOGIN_TEXT_MAX 512 /* of a backend's text that a client sees */
+#define LOGIN_UNTAGGED_MAX                                \
+	65536 /* octets from a backend before the verdict \
+	       */
 
 /* Everything the dialogue needs to know; the pointers live as long as it. */
 struct login_params {

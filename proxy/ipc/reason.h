@@ -5,29 +5,29 @@
 
 #include <stdint.h>
 
-#define END_REASONS(X)                                                         \
-	X(NONE, "none")                                                        \
-	X(CLOSED, "closed")       /* as its protocol says */                   \
-	X(TRUNCATED, "truncated") /* FIN without close_notify */               \
-	X(RESET, "reset")         /* reset, or a TCP time-out */               \
-	X(LOGOUT, "logout")       /* before login */                           \
-	X(TIMEOUT_PROXY, "timeout_proxy")                                      \
-	X(TIMEOUT_HANDSHAKE, "timeout_handshake")                              \
-	X(TIMEOUT_PREAUTH, "timeout_preauth")                                  \
-	X(TIMEOUT_IDLE, "timeout_idle")                                        \
-	X(TLS, "tls") /* the log has the TLS failure's own word instead */     \
-	X(PROXY_HEADER, "proxy_header")                                        \
-	X(PROXY_LOCAL, "proxy_local") /* a balancer's own check */             \
-	X(DENIED, "denied")           /* allow or deny, behind a header */     \
-	X(BAD_COMMANDS, "bad_commands")                                        \
-	X(TOO_LONG, "too_long")                                                \
-	X(HTTP, "http_in_tls")                                                 \
-	X(LOGIN_ATTEMPTS, "login_attempts")                                    \
-	X(POOL_DOWN, "pool_down")                                              \
-	X(SHED, "shed")                                                        \
-	X(DRAIN, "drain")                                                      \
-	X(KICKED, "kicked")                                                    \
-	X(MEMORY, "memory")                                                    \
+#define END_REASONS(X)                                                     \
+	X(NONE, "none")                                                    \
+	X(CLOSED, "closed")	  /* as its protocol says */               \
+	X(TRUNCATED, "truncated") /* FIN without close_notify */           \
+	X(RESET, "reset")	  /* reset, or a TCP time-out */           \
+	X(LOGOUT, "logout")	  /* before login */                       \
+	X(TIMEOUT_PROXY, "timeout_proxy")                                  \
+	X(TIMEOUT_HANDSHAKE, "timeout_handshake")                          \
+	X(TIMEOUT_PREAUTH, "timeout_preauth")                              \
+	X(TIMEOUT_IDLE, "timeout_idle")                                    \
+	X(TLS, "tls") /* the log has the TLS failure's own word instead */ \
+	X(PROXY_HEADER, "proxy_header")                                    \
+	X(PROXY_LOCAL, "proxy_local") /* a balancer's own check */         \
+	X(DENIED, "denied")	      /* allow or deny, behind a header */ \
+	X(BAD_COMMANDS, "bad_commands")                                    \
+	X(TOO_LONG, "too_long")                                            \
+	X(HTTP, "http_in_tls")                                             \
+	X(LOGIN_ATTEMPTS, "login_attempts")                                \
+	X(POOL_DOWN, "pool_down")                                          \
+	X(SHED, "shed")                                                    \
+	X(DRAIN, "drain")                                                  \
+	X(KICKED, "kicked")                                                \
+	X(MEMORY, "memory")                                                \
 	X(INTERNAL, "internal")
 
 enum end_reason {

@@ -49,6 +49,9 @@ void session_end(struct session *session, enum who who, enum end_reason reason);
 /* The same without another octet to the client. */
 void session_abort(
     struct session *session, enum who who, enum end_reason reason);
+/* Who ended it and why: the first cause counts. */
+void session_note_cause(
+    struct session *session, enum who who, enum end_reason reason);
 /* After TLS_FAILED: counted by its failure, the alert is sent first. */
 void session_end_tls(struct session *session);
 /* Plaintext from and to the client. */
@@ -56,6 +59,10 @@ void session_count_in(struct session *session, uint64_t octets);
 void session_count_out(struct session *session, uint64_t octets);
 const struct config_listen *session_listen(const struct session *session);
 const struct config_pool *session_pool(const struct session *session);
+
+/* relay.c */
+bool relay_step(struct session *session);
+uint64_t relay_deadline(const struct session *session);
 
 /* preauth.c: true when something moved (step again). */
 struct preauth *preauth_new(void);

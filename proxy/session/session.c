@@ -60,8 +60,9 @@ session_enter(struct session *session, enum session_state state)
 	report_state(session, from, state);
 }
 
-static void
-note_cause(struct session *session, enum who who, enum end_reason reason)
+void
+session_note_cause(
+    struct session *session, enum who who, enum end_reason reason)
 {
 	if (session->who != WHO_NONE)
 		return;
@@ -81,7 +82,7 @@ release(struct session *session)
 void
 session_end(struct session *session, enum who who, enum end_reason reason)
 {
-	note_cause(session, who, reason);
+	session_note_cause(session, who, reason);
 	bool clean = reason != REASON_TLS && reason != REASON_RESET &&
 		     session->state != SESSION_HANDSHAKE &&
 		     session->state != SESSION_PROXY;
@@ -98,7 +99,7 @@ session_abort(struct session *session, enum who who, enum end_reason reason)
 {
 	if (session->state == SESSION_DONE)
 		return;
-	note_cause(session, who, reason);
+	session_note_cause(session, who, reason);
 	release(session);
 	session->env->out[SIDE_CLIENT].len = 0;
 	session_enter(session, SESSION_DONE);
@@ -244,96 +245,6 @@ step_handshake(struct session *session)
 	return true;
 }
 
-static enum end_reason
-eof_reason(enum end_eof eof)
-{
-	if (eof == END_RESET)
-		return REASON_RESET;
-	return eof == END_TRUNCATED ? REASON_TRUNCATED : REASON_CLOSED;
-}
-
-void
-session_count_in(struct session *session, uint64_t octets)
-{
-	slot_add(&session->record->bytes_in, octets);
-	slot_add(&session->env->slot->bytes_from_clients, octets);
-}
-
-void
-session_count_out(struct session *session, uint64_t octets)
-{
-	slot_add(&session->record->bytes_out, octets);
-	slot_add(&session->env->slot->bytes_to_clients, octets);
-}
-
-static void
-touch(struct session *session)
-{
-	atomic_store_explicit(&session->record->active_ms, session->env->now_ms,
-	    memory_order_relaxed);
-}
-
-/* One direction. False: the session is over because a codec failed. */
-static bool
-relay(struct session *session, enum side from, uint64_t *out_moved)
-{
-	struct session_env *env = session->env;
-	enum side to = from == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
-	struct end *source = &session->ends[from];
-
-	switch (pump_step(source, &env->in[from], &env->out[from],
-	    &session->ends[to], &env->out[to], &env->plain, out_moved)) {
-	case PUMP_IDLE:
-	case PUMP_BLOCKED:
-		break;
-	case PUMP_ENDED:
-		note_cause(session,
-		    from == SIDE_CLIENT ? WHO_CLIENT : WHO_BACKEND,
-		    eof_reason(source->eof));
-		break;
-	case PUMP_SOURCE_FAILED:
-	case PUMP_SINK_FAILED:
-		session_end_tls(session);
-		return false;
-	}
-	return true;
-}
-
-static bool
-is_half_closed(const struct session *session)
-{
-	return session->ends[SIDE_CLIENT].fin_wanted ||
-	       session->ends[SIDE_BACKEND].fin_wanted;
-}
-
-static bool
-step_relay(struct session *session)
-{
-	struct end *client = &session->ends[SIDE_CLIENT];
-	struct end *backend = &session->ends[SIDE_BACKEND];
-	uint64_t from_client = 0, from_backend = 0;
-	bool was_half_closed = is_half_closed(session);
-
-	if (client->eof == END_RESET) {
-		session_abort(session, WHO_CLIENT, REASON_RESET);
-		return true;
-	}
-	bool going = relay(session, SIDE_CLIENT, &from_client) &&
-		     relay(session, SIDE_BACKEND, &from_backend);
-	session_count_in(session, from_client);
-	session_count_out(session, from_backend);
-	if (from_client + from_backend > 0 ||
-	    was_half_closed != is_half_closed(session))
-		touch(session);
-	if (!going)
-		return true;
-	if (backend->eof == END_RESET && client->fin_wanted)
-		session_end(session, WHO_BACKEND, REASON_RESET);
-	else if (client->fin_wanted && backend->fin_wanted)
-		session_end(session, WHO_NONE, REASON_CLOSED);
-	return session->state != SESSION_RELAY;
-}
-
 static bool
 step_linger(struct session *session)
 {
@@ -362,7 +273,7 @@ step_once(struct session *session)
 	case SESSION_LOGIN:
 		return attempt_step(session);
 	case SESSION_RELAY:
-		return step_relay(session);
+		return relay_step(session);
 	case SESSION_LINGER:
 		return step_linger(session);
 	case SESSION_ACCEPT:
@@ -553,15 +464,6 @@ session_wants_step(const struct session *session)
 	default:
 		return false;
 	}
-}
-
-static uint64_t
-relay_deadline(const struct session *session)
-{
-	return session_active_ms(session) +
-	       (is_half_closed(session)
-		       ? HALF_CLOSED_MS
-		       : (uint64_t)session->idle_timeout_s * 1000);
 }
 
 static uint64_t

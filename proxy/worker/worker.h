@@ -12,6 +12,8 @@
 #include <uv.h>
 
 #include "proxy/session/session.h"
+#include "proxy/worker/keys.h"
+#include "proxy/worker/pools.h"
 #include "proxy/worker/wheel.h"
 
 #define WORKER_SLOTS_MAX 64
@@ -28,28 +30,6 @@ struct listener {
 	bool polling;
 	uint32_t listen; /* section */
 	struct addr address;
-};
-
-/* The keeper: requests under way, oldest first. */
-struct keys {
-	struct worker *worker;
-	uv_poll_t poll;
-	int fd; /* -1: none */
-	bool polling;
-	bool want_write;
-	struct list_link waiting; /* struct key_wait: not sent yet */
-	struct list_link asked;	  /* sent, not answered */
-};
-
-struct penalty {
-	struct backend_ref ref;
-	uint64_t until_ms;
-};
-
-struct pools {
-	uint32_t n_views; /* by index of the snapshot's pools */
-	struct pool_view *views;
-	struct penalty penalties[PENALTIES_MAX];
 };
 
 struct worker {
@@ -127,16 +107,6 @@ void conn_fire(struct wheel_entry *entry, void *arg);
 /* The oldest that is not logged in; NULL: all are. */
 struct conn *conn_oldest_preauth(const struct worker *worker);
 const struct session *conn_session(const struct conn *conn);
-
-/* keys.c */
-void keys_init(struct keys *keys, struct worker *worker);
-/* A new keeper, or a new one behind the same descriptor: asks again. */
-void keys_connect(struct keys *keys, int fd);
-bool keys_submit(void *arg, uint64_t session_id, struct key_request *request);
-
-/* pools.c */
-void pools_init(struct pools *pools, struct session_ops *ops);
-bool pools_use(struct pools *pools, const struct config *config);
 
 /* drain.c */
 void drain_start(struct worker *worker, uint64_t spread_ms);

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What all sessions of one loop share: slabs, the clock, the snapshot, and the
+ * questions that only the worker can answer. Tests make their own.
+ */
+#ifndef SESSION_ENV_H
+#define SESSION_ENV_H
+
+#include "backends/balance.h"
+#include "proxy/imap/login.h"
+#include "proxy/ipc/event.h"
+#include "proxy/ipc/reason.h"
+#include "proxy/ipc/slot.h"
+#include "proxy/session/end.h"
+
+enum outcome {
+	OUTCOME_GOOD,
+	OUTCOME_FAILED,
+	OUTCOME_MISCONFIGURED
+};
+
+struct session;
+
+/* What the worker decides for its sessions. All are called from inside a
+ * step and must not call back into a session. */
+struct session_ops {
+	/* The next backend of the listener's pool; a copy of its entry. */
+	enum balance_result (*choose)(void *arg, const struct session *session,
+	    struct backend_ref *out_ref, struct backend *out_backend);
+	/* A session is, or is no more, at the backend: the load area. */
+	void (*count)(void *arg, uint32_t backend, int change);
+	/* A login attempt's end as far as the backend's health goes. */
+	void (*outcome)(void *arg, const struct session *session,
+	    const struct backend *backend, enum outcome outcome,
+	    const char *why);
+	/* False: nothing is up. out: the list before login. */
+	bool (*capabilities)(void *arg, uint32_t listen, struct outbuf *out);
+	/* The section's name, "" when the entry is another's by now. */
+	void (*backend_name)(
+	    void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX]);
+	void (*emit)(void *arg, const struct event *event);
+};
+
+struct session_env {
+	struct tls_engine *tls;
+	struct slot_area *slot;
+	const struct session_ops *ops;
+	void *arg;
+	const struct config *config; /* the current snapshot */
+	uint64_t now_ms;	     /* CLOCK_MONOTONIC, once a turn */
+	bool draining;
+	/* The slabs; empty between calls but for `out`, which the driver
+	 * empties after each. */
+	struct span in[SIDE_MAX];
+	struct outbuf out[SIDE_MAX];
+	struct outbuf plain; /* what a codec produced */
+	struct outbuf text;  /* what the gateway says to a client */
+};
+
+#endif
