@@ -163,7 +163,7 @@ child_send(struct child *child, const struct message *message)
 	    channel_send(child->channel, message) != CHANNEL_AGAIN)
 		return;
 	queue_append(&child->queue, message);
-	child->send_at_ms = master_now_ms() + RETRY_SEND_MS;
+	child->send_at_ms = master_now_ms(child->master) + RETRY_SEND_MS;
 	master_wake(child->master);
 }
 
@@ -272,7 +272,8 @@ on_channel(uv_poll_t *poll, int status, int events)
 			return;
 		if (result == CHANNEL_CLOSED) {
 			close_channel(child);
-			child->kill_at_ms = master_now_ms() + LEAVE_MS;
+			child->kill_at_ms =
+			    master_now_ms(child->master) + LEAVE_MS;
 			master_wake(child->master);
 			return;
 		}
@@ -354,7 +355,7 @@ child_start(struct child *child)
 	forget_process(child);
 	child->pid = pid;
 	child->restart_at_ms = NEVER;
-	child->started_ms = master_now_ms();
+	child->started_ms = master_now_ms(child->master);
 	child->ready_by_ms = child->started_ms + READY_MS;
 	open_channel(child, pair[0]);
 	brief_child(child);
@@ -423,7 +424,7 @@ void
 child_died(struct child *child, int status)
 {
 	struct master *master = child->master;
-	uint64_t now_ms = master_now_ms();
+	uint64_t now_ms = master_now_ms(master);
 	/* What it said last counts, too; its pid may be another's by now, so
 	 * nothing may be sent to it. */
 	pid_t pid = child->pid;

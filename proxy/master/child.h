@@ -51,7 +51,7 @@ struct child {
 	uint32_t quick_deaths; /* in a row, within QUICK_MS of the start */
 	const char *why;       /* we are about to kill it; static */
 
-	/* CLOCK_MONOTONIC; UINT64_MAX: not waited for */
+	/* master_now_ms(); UINT64_MAX: not waited for */
 	uint64_t started_ms;
 	uint64_t ready_by_ms;
 	uint64_t kill_at_ms;

@@ -25,6 +25,10 @@
 #include "proxy/master/spawn.h"
 #include "proxy/master/stop.h"
 
+/* The loop turns at least this often; later than PAUSE_MS behind the plan, it
+ * was not given the processor. */
+#define TICK_MS	     1000
+#define PAUSE_MS     1000
 #define FIRST_WORKER 3 /* behind keeper, monitor, observer */
 
 const struct config *
@@ -53,10 +57,20 @@ master_is_stopping(const struct master *master)
 	return master->state >= MASTER_STOP_WORKERS;
 }
 
-uint64_t
-master_now_ms(void)
+static uint64_t
+monotonic_ms(void)
 {
 	return uv_hrtime() / 1000000;
+}
+
+uint64_t
+master_now_ms(struct master *master)
+{
+	uint64_t now_ms = monotonic_ms() - master->skipped_ms;
+	if (master->planned_ms == 0 || now_ms < master->planned_ms + PAUSE_MS)
+		return now_ms;
+	master->skipped_ms += now_ms - master->planned_ms;
+	return master->planned_ms;
 }
 
 void
@@ -136,7 +150,7 @@ static void on_timer(uv_timer_t *timer);
 static void
 master_step(struct master *master)
 {
-	uint64_t now_ms = master_now_ms();
+	uint64_t now_ms = master_now_ms(master);
 	master->woken = false;
 	step_start(master, now_ms);
 	uint64_t next_ms = step_children(master, now_ms);
@@ -151,12 +165,14 @@ master_step(struct master *master)
 		uv_stop(&master->loop);
 		return;
 	}
+	/* Seldom more than needed, and how a pause is noticed. */
+	next_ms = earliest(next_ms, now_ms + TICK_MS);
+	master->planned_ms = next_ms;
 	uint64_t delay_ms = next_ms > now_ms ? next_ms - now_ms : 0;
 	/* libuv's own clock stood still during this turn. */
 	uv_update_time(&master->loop);
-	if (master->woken || next_ms != UINT64_MAX)
-		uv_timer_start(
-		    &master->timer, on_timer, master->woken ? 0 : delay_ms, 0);
+	uv_timer_start(
+	    &master->timer, on_timer, master->woken ? 0 : delay_ms, 0);
 }
 
 static void
@@ -239,7 +255,7 @@ on_inotify(uv_poll_t *poll, int status, int events)
 	struct master *master = poll->data;
 	(void)status;
 	(void)events;
-	watch_ready(&master->watch, master_now_ms());
+	watch_ready(&master->watch, master_now_ms(master));
 	master_wake(master);
 }
 
@@ -432,7 +448,7 @@ init(struct master *master, const char *path)
 	    .snapshot = -1,
 	    .events = {-1, -1},
 	    .programs = {-1, -1, -1, -1},
-	    .began_ms = master_now_ms(),
+	    .began_ms = monotonic_ms(),
 	    .is_root = geteuid() == 0,
 	    .stop_by_ms = UINT64_MAX,
 	};
@@ -468,7 +484,7 @@ prepare(struct master *master)
 	if (good) {
 		report_start(master, &compiled);
 		watch_set(&master->watch, master_config(master), compiled.files,
-		    master_now_ms());
+		    master_now_ms(master));
 	}
 	compiled_fini(&compiled);
 	return good;
@@ -488,7 +504,7 @@ master_run(const char *path)
 		say_errno("capabilities");
 		goto out;
 	}
-	pulse_start_tickets(master, master_now_ms());
+	pulse_start_tickets(master, master_now_ms(master));
 	if (!init_loop(master))
 		goto out;
 	master->status = 0;

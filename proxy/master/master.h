@@ -41,9 +41,12 @@ struct master {
 	int status;	     /* of exit */
 	bool woken;	     /* master_step() runs again at once */
 	bool stop_now;	     /* no grace */
-	uint64_t began_ms;   /* the gateway's own start */
+	uint64_t began_ms;   /* CLOCK_MONOTONIC of the start */
 	uint64_t stop_by_ms; /* of this state; then SIGKILL */
-	uint64_t beat_ms;    /* of the last look at the heartbeats */
+	uint64_t planned_ms; /* when master_step() wants to run again */
+	uint64_t skipped_ms; /* sum of all pauses */
+	uint64_t beat_skipped_ms;
+	uint64_t beat_ms; /* of the last look at the heartbeats */
 	uint64_t rotated_ms[TICKET_RINGS];
 
 	const char *path;
@@ -81,8 +84,11 @@ struct child *master_worker(struct master *master, uint32_t slot);
 struct child *master_child(struct master *master, enum child_kind kind);
 bool master_is_stopping(const struct master *master);
 
-/* CLOCK_MONOTONIC. */
-uint64_t master_now_ms(void);
+/*
+ * CLOCK_MONOTONIC without the time we could not run: after a pause of the whole
+ * machine no deadline is over that nobody had a chance to meet.
+ */
+uint64_t master_now_ms(struct master *master);
 
 /* master_step() runs again at once. */
 void master_wake(struct master *master);

@@ -35,6 +35,8 @@
 enum identity_result
 identity_find(const char *user, struct identity *out)
 {
+	/* The master has one thread. */
+	/* cppcheck-suppress getpwnamCalled */
 	const struct passwd *entry = getpwnam(user);
 	if (entry == NULL)
 		return IDENTITY_UNKNOWN;

@@ -5,12 +5,11 @@
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
 
-#define LOOK_MS 1000
-/* Our own look came late: so did the workers' ticks, nobody is to blame. */
-#define PAUSED_MS   1800
+#define LOOK_MS	    1000
 #define MISSED_HUNG 2
 #define MISSED_DEAD 4
 
+/* was_paused: we came late ourselves, so nobody else is to blame. */
 static void
 look(struct child *worker, bool was_paused)
 {
@@ -43,12 +42,13 @@ pulse_hearts(struct master *master, uint64_t now_ms)
 {
 	if (master->state != MASTER_RUNNING)
 		return UINT64_MAX;
-	uint64_t since_ms = now_ms - master->beat_ms;
-	if (since_ms < LOOK_MS)
+	if (now_ms - master->beat_ms < LOOK_MS)
 		return master->beat_ms + LOOK_MS;
+	bool was_paused = master->skipped_ms != master->beat_skipped_ms;
 	master->beat_ms = now_ms;
+	master->beat_skipped_ms = master->skipped_ms;
 	for (uint32_t i = 0; i < master->areas.n_slots; i++)
-		look(master_worker(master, i), since_ms > PAUSED_MS);
+		look(master_worker(master, i), was_paused);
 	return now_ms + LOOK_MS;
 }
 

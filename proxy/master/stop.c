@@ -62,7 +62,7 @@ static void
 enter(struct master *master, enum master_state state, uint64_t at_most_ms)
 {
 	master->state = state;
-	master->stop_by_ms = master_now_ms() + at_most_ms;
+	master->stop_by_ms = master_now_ms(master) + at_most_ms;
 	master_wake(master);
 }
 
@@ -92,7 +92,7 @@ hurry(struct master *master)
 	master->stop_now = true;
 	tell_all(master, MESSAGE_STOP, 0);
 	if (master->stop_by_ms != NEVER)
-		master->stop_by_ms = master_now_ms() + NOW_WORKERS_MS;
+		master->stop_by_ms = master_now_ms(master) + NOW_WORKERS_MS;
 	master_wake(master);
 }
 
@@ -135,7 +135,7 @@ stop_step(struct master *master, uint64_t now_ms)
 		tell_all(master, MESSAGE_STOP, 0);
 		break;
 	case MASTER_STOP_OBSERVER:
-		enter(master, MASTER_STOPPED, NEVER - master_now_ms());
+		enter(master, MASTER_STOPPED, NEVER - master_now_ms(master));
 		break;
 	case MASTER_STOPPED:
 	case MASTER_STARTING:
