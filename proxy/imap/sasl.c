@@ -168,20 +168,52 @@ read_oauthbearer(struct credentials *credentials, struct span message)
 	return keep_saslname(&credentials->user, user);
 }
 
-/*
- * The user of SCRAM's first message (RFC 5802 section 7). What cannot be read
- * is the backend's to refuse.
- */
-static void
-read_scram_user(struct credentials *credentials)
+/* SCRAM's first message (RFC 5802 section 7). */
+static bool
+read_scram_user(struct credentials *credentials, struct span message)
 {
-	struct span message = span_secret(&credentials->token);
 	struct span authzid, user;
-	if (strncmp(credentials->mechanism, "SCRAM-", 6) != 0 ||
-	    !cut_gs2_header(&message, &authzid) ||
-	    !cut_prefix(&message, "n=") || !cut(&message, ',', &user) ||
-	    keep_saslname(&credentials->user, user) != SASL_DONE)
+	return cut_gs2_header(&message, &authzid) &&
+	       cut_prefix(&message, "n=") && cut(&message, ',', &user) &&
+	       keep_saslname(&credentials->user, user) == SASL_DONE;
+}
+
+/* CRAM-MD5's response: the name, a space, 32 hexadecimal digits (RFC 2195
+ * section 2). */
+static bool
+read_cram_user(struct credentials *credentials, struct span message)
+{
+	const size_t digest = 33;
+	if (message.len <= digest ||
+	    message.data[message.len - digest] != ' ' || has_nul(message))
+		return false;
+	message.len -= digest;
+	return keep(&credentials->user, message) == SASL_DONE;
+}
+
+/* What cannot be read is the backend's to refuse. */
+static void
+read_relayed_user(struct credentials *credentials, struct span message)
+{
+	bool good = false;
+	if (strncmp(credentials->mechanism, "SCRAM-", 6) == 0)
+		good = read_scram_user(credentials, message);
+	else if (strcmp(credentials->mechanism, "CRAM-MD5") == 0)
+		good = read_cram_user(credentials, message);
+	if (!good)
 		secret_wipe(&credentials->user);
+}
+
+void
+sasl_note_relayed(struct credentials *credentials, struct span line)
+{
+	struct secret message = {NULL, 0};
+	if (credentials->kind != CREDENTIALS_RELAYED ||
+	    credentials->user.len > 0)
+		return;
+	if (imap_base64_decode(line, &message))
+		read_relayed_user(credentials, span_secret(&message));
+	secret_wipe(&message);
 }
 
 enum mechanism_step {
@@ -262,7 +294,7 @@ start_relayed(struct credentials *credentials, const struct command *command)
 		return SASL_DONE;
 	if (!imap_base64_decode(initial_line(command), &credentials->token))
 		return SASL_BAD;
-	read_scram_user(credentials);
+	read_relayed_user(credentials, span_secret(&credentials->token));
 	return SASL_DONE;
 }
 

@@ -63,6 +63,13 @@ enum sasl_status sasl_start(struct sasl *sasl, const struct command *command,
 enum sasl_status sasl_respond(
     struct sasl *sasl, struct span line, struct outbuf *out_challenge);
 
+/*
+ * A client's line of a relayed exchange: where the mechanism says a user in it
+ * (CRAM-MD5, SCRAM) and none is known yet, the credentials get the name, for
+ * events. Nothing else of it is kept.
+ */
+void sasl_note_relayed(struct credentials *credentials, struct span line);
+
 void sasl_fini(struct sasl *sasl);
 
 /* PLAIN's message (RFC 4616 section 2) of credentials, appended to a secret. */

@@ -326,6 +326,8 @@ attempt_respond(struct session *session, struct span line)
 	struct preauth *preauth = session->preauth;
 
 	preauth->phase = PHASE_ATTEMPT;
+	sasl_note_relayed(&preauth->credentials, line);
+	report_user(session, span_secret(&preauth->credentials.user));
 	on_status(session, login_respond(preauth->login, line,
 			       &session->env->out[SIDE_BACKEND]));
 }

@@ -280,6 +280,41 @@ test_relayed(void **state)
 }
 
 static void
+test_relayed_lines(void **state)
+{
+	(void)state;
+	static const struct {
+		const char *mechanism;
+		const char *message;
+		const char *user;
+	} rows[] = {
+	    {"CRAM-MD5", "tim b913a602c7eda7a495b4e6e7334d3890", "tim"},
+	    {"CRAM-MD5", "a b b913a602c7eda7a495b4e6e7334d3890", "a b"},
+	    {"CRAM-MD5", " b913a602c7eda7a495b4e6e7334d3890", ""},
+	    {"CRAM-MD5", "tim", ""},
+	    {"CRAM-MD5", "", ""},
+	    {"SCRAM-SHA-256", "n,,n=me,r=abc", "me"},
+	    {"SCRAM-SHA-256", "c=biws,r=abc,p=xyz", ""},
+	    {"NTLM", "NTLMSSP", ""},
+	};
+	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
+		struct credentials credentials = {.kind = CREDENTIALS_RELAYED};
+		uint8_t line[256];
+		struct outbuf out;
+		outbuf_init(&out, line, sizeof(line));
+		imap_base64_encode(&out, span_str(rows[i].message));
+		memcpy(credentials.mechanism, rows[i].mechanism,
+		    strlen(rows[i].mechanism) + 1);
+		sasl_note_relayed(&credentials, outbuf_span(&out));
+		assert_true(secret_is(&credentials.user, rows[i].user));
+		assert_int_equal(credentials.token.len, 0);
+		sasl_note_relayed(&credentials, span_str("*"));
+		assert_true(secret_is(&credentials.user, rows[i].user));
+		credentials_wipe(&credentials);
+	}
+}
+
+static void
 test_offered(void **state)
 {
 	(void)state;
@@ -321,6 +356,7 @@ main(void)
 	    cmocka_unit_test(test_login),
 	    cmocka_unit_test(test_tokens),
 	    cmocka_unit_test(test_relayed),
+	    cmocka_unit_test(test_relayed_lines),
 	    cmocka_unit_test(test_offered),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
