@@ -7,7 +7,7 @@ import pytest
 
 from support import MARK, PASSWORD, USER
 from support.backend import Backend
-from support.client import capabilities_of
+from support.client import Imap, capabilities_of
 from support.gateway import backend
 
 PLAIN = f"\0{USER}\0{PASSWORD}".encode()
@@ -108,8 +108,8 @@ def test_cram_md5_is_relayed(client, server):
     assert server.logins()[0].logged_in
 
 
-def test_cram_md5_with_dovecot(make_gateway, dovecot):
-    from support.client import Imap
+def test_cram_md5_with_dovecot(make_gateway, make_dovecot):
+    dovecot = make_dovecot("cram", mechanisms="plain login cram-md5")
     gateway = make_gateway({"a": backend(dovecot, "proxy_v2")}).start()
     gateway.wait_up()
     with Imap(gateway.port) as imap:

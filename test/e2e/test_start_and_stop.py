@@ -10,7 +10,7 @@ import pytest
 
 from support import BUILD, GATEWAY, wait_for
 from support.client import tcp
-from support.gateway import backend
+from support.gateway import backend, children
 
 
 @pytest.fixture
@@ -70,6 +70,7 @@ def test_a_second_term_stops_now(gateway):
 
 def test_stopping_at_once_after_the_start(prepared):
     prepared.launch()
+    wait_for(lambda: children(prepared.process.pid))
     assert prepared.stop() == 0
 
 

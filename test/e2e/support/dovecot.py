@@ -98,7 +98,7 @@ class Dovecot:
 
     defaults = {
         "address": BACKEND, "failure_delay": "0s", "per_user": 100000,
-        "mechanisms": "plain login cram-md5", "clients_per_process": 1,
+        "mechanisms": "plain login", "clients_per_process": 1,
         "plaintext_refused": "yes",
     }
 
@@ -204,13 +204,17 @@ class Dovecot:
                 self.process.wait(10)
             except subprocess.TimeoutExpired:
                 pass
-        # imap processes outlive their master for a moment
-        try:
-            os.killpg(self.process.pid, signal.SIGKILL)
-        except ProcessLookupError:
-            pass
+        # its processes outlive their master for a moment
+        wait_for(self._is_gone, 10, "the end of Dovecot's processes")
         self.process.wait()
         self.process = None
+
+    def _is_gone(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            return False
+        except ProcessLookupError:
+            return True
 
     def remove(self):
         self.stop()
