@@ -457,7 +457,17 @@ init(struct master *master, const char *path)
 	watch_init(&master->watch);
 }
 
-/* Warnings of the start are shown where it was typed, and logged. */
+/* The log has them, too: twice on one terminal is once too often. */
+static void
+show_start(const struct compiled *compiled, bool good)
+{
+	if (good &&
+	    builder_config(compiled->builder)->gateway.log == LOG_TO_STDERR)
+		return;
+	check_show(&compiled->problems);
+	check_show(&compiled->faults);
+}
+
 static void
 report_start(struct master *master, const struct compiled *compiled)
 {
@@ -471,8 +481,7 @@ prepare(struct master *master)
 {
 	struct compiled compiled = {0};
 	bool good = take_configuration(master, &compiled);
-	check_show(&compiled.problems);
-	check_show(&compiled.faults);
+	show_start(&compiled, good);
 	if (good) {
 		master->builder = compiled.builder;
 		master->keys = compiled.keys;
