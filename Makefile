@@ -32,7 +32,7 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 Q := $(if $(V),,@)
-export SCALE PYTHON
+export SCALE PYTHON BUILD
 export SALLYPORT_BUILD = $(abspath $(BUILD))
 export PYTHONDONTWRITEBYTECODE = 1
 
@@ -227,9 +227,13 @@ fuzz-run: $(fuzz_programs)
 		scripts/run-fuzz search $(sort $(fuzz_programs))
 
 bench-programs: $(bench_programs)
-bench: all bench-programs
+bench:
+	+@scripts/bootstrap build bench
+	+@$(MAKE) all bench-programs
 	@scripts/bench
-bench-idle: all bench-programs
+bench-idle:
+	+@scripts/bootstrap build demo
+	+@$(MAKE) all bench-programs
 	@scripts/bench-idle
 
 cover:
