@@ -54,6 +54,7 @@ pause_accepting(struct worker *worker, uint64_t until_ms)
 	worker->paused = true;
 	worker->resume_ms = until_ms;
 	set_polling(worker, false);
+	worker_arm_timer(worker);
 }
 
 /* Room for one more: the oldest that is not logged in goes first, logged-in

@@ -93,7 +93,8 @@ worker_arm_timer(struct worker *worker)
 	uint64_t now = worker->env.now_ms;
 	uint64_t wait = wheel_wait_ms(&worker->wheel, now);
 
-	if (worker->paused && wait > WHEEL_TICK_MS)
+	if (worker->paused && worker->resume_ms != UINT64_MAX &&
+	    wait > WHEEL_TICK_MS)
 		wait = WHEEL_TICK_MS;
 	if (worker->timer_due_ms != 0 && worker->timer_due_ms <= now + wait)
 		return;
