@@ -32,7 +32,7 @@ ifeq ($(MAKELEVEL),0)
 MAKEFLAGS += -j$(JOBS)
 endif
 Q := $(if $(V),,@)
-export SCALE PYTHON BUILD
+export SCALE PYTHON BUILD SANITIZE
 export SALLYPORT_BUILD = $(abspath $(BUILD))
 export PYTHONDONTWRITEBYTECODE = 1
 

@@ -9,6 +9,7 @@ import time
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", TOP / "build"))
+SANITIZED = os.environ.get("SANITIZE", "") != ""
 SCALE = float(os.environ.get("SCALE", "1"))
 
 # Loopback addresses tell the parties apart in every log.
