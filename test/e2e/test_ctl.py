@@ -24,7 +24,7 @@ def test_sessions(gateway):
         assert done.returncode == 0, done.stderr
         rows = [json.loads(line) for line in done.stdout.splitlines()]
         mine = [row for row in rows if row.get("user") == USER]
-        assert len(mine) == 1 and CLIENT in mine[0]["peer"]
+        assert len(mine) == 1 and CLIENT in mine[0]["client"]
         assert USER in ctl(gateway, "sessions").stdout
 
 
