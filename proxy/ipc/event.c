@@ -101,12 +101,19 @@ event_bool(struct event *event, enum event_field field, bool value)
 void
 event_text(struct event *event, enum event_field field, struct span text)
 {
+	event_text_cut(event, field, text, false);
+}
+
+void
+event_text_cut(
+    struct event *event, enum event_field field, struct span text, bool is_cut)
+{
 	size_t room = EVENT_MAX - (size_t)event->len;
 	if (text.len == 0 || room <= sizeof(struct field_head))
 		return;
 	room -= sizeof(struct field_head);
 	size_t most = room < EVENT_TEXT_MAX ? room : EVENT_TEXT_MAX;
-	uint8_t type = TYPE_TEXT;
+	uint8_t type = is_cut ? TYPE_TEXT | TRUNCATED : TYPE_TEXT;
 	if (text.len > most) {
 		text.len = most;
 		type |= TRUNCATED;

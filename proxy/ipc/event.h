@@ -96,6 +96,9 @@ void event_u64(struct event *event, enum event_field field, uint64_t value);
 void event_bool(struct event *event, enum event_field field, bool value);
 /* Empty text is left out. */
 void event_text(struct event *event, enum event_field field, struct span text);
+/* The same when the caller has cut it already. */
+void event_text_cut(
+    struct event *event, enum event_field field, struct span text, bool is_cut);
 void event_str(struct event *event, enum event_field field, const char *text);
 void event_addr(
     struct event *event, enum event_field field, const struct addr *addr);

@@ -78,7 +78,7 @@ struct slot_record {
 	uint8_t in_use;
 	uint8_t state; /* enum session_state */
 	uint8_t resumed;
-	uint8_t zero;
+	uint8_t user_cut; /* the name was longer */
 	uint64_t id;
 	uint64_t started_ms;	    /* CLOCK_MONOTONIC */
 	_Atomic uint64_t bytes_in;  /* plaintext from the client */

@@ -35,6 +35,7 @@ report_start(struct session *session, uint32_t listen)
 	record->in_use = 1;
 	record->state = SESSION_ACCEPT;
 	record->resumed = 0;
+	record->user_cut = 0;
 	record->id = session->id;
 	record->started_ms = session->env->now_ms;
 	record->client = session->client;
@@ -127,6 +128,7 @@ report_user(struct session *session, struct span user)
 	if (len > 0)
 		memcpy(record->user, user.data, len);
 	record->user[len] = '\0';
+	record->user_cut = len < user.len;
 	slot_record_end(record);
 }
 
@@ -140,7 +142,8 @@ put_identity(struct event *event, const struct session *session)
 	event_text(event, FIELD_LISTENER,
 	    config_span(session->env->config, session_listen(session)->name));
 	event_addr(event, FIELD_PEER, &session->client);
-	event_str(event, FIELD_USER, session->record->user);
+	event_text_cut(event, FIELD_USER, span_str(session->record->user),
+	    session->record->user_cut);
 }
 
 void
