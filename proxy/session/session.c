@@ -427,7 +427,9 @@ session_wants_read(const struct session *session, enum side side)
 		return false;
 	switch ((enum session_state)session->state) {
 	case SESSION_HANDSHAKE:
-		return !session->key_wait && end->owed == 0;
+		/* Behind a ClientHello nothing is due before the key's answer:
+		 * what comes all the same is kept, once. */
+		return end->owed == 0 && end->kept == NULL;
 	case SESSION_PREAUTH:
 		return end->owed == 0 && end->kept == NULL;
 	case SESSION_LOGIN:

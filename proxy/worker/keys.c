@@ -105,8 +105,12 @@ on_keeper(uv_poll_t *poll, int status, int events)
 		return; /* the master keeps both ends: it will not end */
 	worker_touch_clock(keys->worker);
 	/* One burst is at most what the pair holds; then others' turn. */
-	for (int i = 0; i < 64 && read_reply(keys, &reply); i++)
+	int budget = 64;
+	while (budget-- > 0 && read_reply(keys, &reply)) {
 		answer(keys, &reply);
+		if (list_is_empty(&keys->asked))
+			break; /* nothing more is due: spare a system call */
+	}
 	(void)events;
 	send_waiting(keys);
 }
