@@ -7,7 +7,7 @@
 #ifndef TLS_NAMES_H
 #define TLS_NAMES_H
 
-#include "config/load.h"
+#include "config/config.h"
 
 #define SNI_CERTIFICATES_MAX 4 /* per name: ECDSA and RSA, old and new */
 
@@ -23,7 +23,13 @@ struct sni_slot {
 bool sni_normalise(struct span name, char out[254]);
 
 /* Builds the table of a listener from its usable certificates. */
+struct builder;
 void sni_build(struct builder *builder, uint32_t listen);
+
+/* The index of the name's slot, or of the empty slot where it would be; n is
+ * the size of the table. */
+uint32_t sni_probe(const struct config *config, const struct sni_slot *slots,
+    uint32_t n, struct span name);
 
 /* The slot for the name; NULL: unknown (then use sni_default()). */
 const struct sni_slot *sni_find(const struct config *config,

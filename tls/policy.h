@@ -7,7 +7,10 @@
 #ifndef TLS_POLICY_H
 #define TLS_POLICY_H
 
-#include "config/load.h"
+#include "config/config.h"
+
+struct builder;
+struct problems;
 
 /* Checks every [tls] section against the linked BoringSSL; errors name file
  * and line. Resolves min_version and max_version from the preset. */
@@ -31,6 +34,9 @@ const char *policy_default_groups(void);
  * colons) leaves only what it lists. Returns their number. */
 size_t policy_sigalgs(const struct config *config, const struct config_tls *tls,
     uint32_t key_type, uint32_t key_bits, uint16_t out[POLICY_SIGALGS_MAX]);
+
+/* False: a name of the list, separated by colons, is none of these. */
+bool policy_sigalgs_known(struct span list);
 
 /* Says the policy of every listener in words (for -t). */
 void policy_print(const struct config *config, void *file);

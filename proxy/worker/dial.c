@@ -3,12 +3,12 @@
  * say why not. Called by conn.c. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "proxy/worker/conn.h"
+#include "tls/random.h"
 
 /* With many connections from one address the kernel picks the port at
  * connect(), by the whole tuple, or 28,000 in all would be the end. */
@@ -30,7 +30,7 @@ pick_source(const struct backend *backend)
 
 	if (backend->n_sources == 0)
 		return NULL;
-	RAND_bytes((uint8_t *)&random, sizeof(random));
+	tls_random(&random, sizeof(random));
 	return &backend->sources[random % backend->n_sources];
 }
 

@@ -10,7 +10,7 @@
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
-/* needs: tls/policy.c tls/names.c tls/ticket.c config/builder.c */
+/* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
 /* libs: boringssl uv */
 #include <stdlib.h>
 #include <string.h>

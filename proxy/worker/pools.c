@@ -4,20 +4,20 @@
  * sessions are counted where. One view per pool of the snapshot, made anew when
  * the monitor changed the backends area.
  */
-#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/imap/capability.h"
 #include "proxy/worker/worker.h"
+#include "tls/random.h"
 
 static uint64_t
 random_u64(void)
 {
 	uint64_t value;
 
-	RAND_bytes((uint8_t *)&value, sizeof(value));
+	tls_random(&value, sizeof(value));
 	return value;
 }
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: tls/policy.c tls/names.c */
+/* needs: tls/ */
 /* needs: config/load.c config/check.c config/schema.c config/builder.c */
 /* needs: config/draft.c config/value.c config/value_list.c */
 /* needs: config/value_format.c proxy/base/span.c proxy/base/addr.c */
@@ -18,6 +18,7 @@
 
 #include <openssl/ssl.h>
 
+#include "config/load.h"
 #include "tls/names.h"
 #include "tls/policy.h"
 

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: tls/stream.c tls/hello.c tls/failure.c tls/policy.c tls/names.c */
-/* needs: tls/ticket.c tls/key.c tls/certificate.c tls/judge.c tls/file.c */
+/* needs: tls/ */
 /* needs: config/load.c config/check.c config/schema.c config/builder.c */
 /* needs: config/draft.c config/value.c config/value_list.c */
 /* needs: config/value_format.c proxy/base/span.c proxy/base/addr.c */

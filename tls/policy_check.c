@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The master's part of policies: checks and words. The judge of a cipher or
+ * group string is the BoringSSL we are linked with, on a scratch SSL_CTX: what
+ * passes here cannot fail in a worker that is linked with the same one.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#include <openssl/err.h>
+#include <openssl/nid.h>
+#include <openssl/ssl.h>
+
+#include "config/load.h"
+#include "tls/policy.h"
+
+#define DAY 86400
+
+struct check {
+	const struct config *config;
+	const struct config_tls *tls;
+	const char *path;
+	struct problems *problems;
+};
+
+static void
+complain(const struct check *check, const char *key, struct text value,
+    const char *why)
+{
+	problems_error(check->problems, "%s:%u: [tls %s]: %s = %s: %s",
+	    check->path, check->tls->line,
+	    config_text(check->config, check->tls->name), key,
+	    config_text(check->config, value), why);
+}
+
+/* Only ECDHE with a certificate can work: the keeper signs, it never decrypts
+ * a static RSA secret. */
+static bool
+has_forward_secrecy(SSL_CTX *ctx)
+{
+	const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
+
+	for (size_t i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ciphers, i);
+		int auth = SSL_CIPHER_get_auth_nid(cipher);
+
+		if (SSL_CIPHER_get_kx_nid(cipher) != NID_kx_ecdhe ||
+		    (auth != NID_auth_rsa && auth != NID_auth_ecdsa))
+			return false;
+	}
+	return true;
+}
+
+static void
+check_ciphers(const struct check *check, SSL_CTX *ctx)
+{
+	struct text ciphers = check->tls->ciphers;
+
+	if (ciphers.len == 0)
+		return;
+	if (SSL_CTX_set_strict_cipher_list(
+		ctx, config_text(check->config, ciphers)) != 1)
+		complain(check, "ciphers", ciphers,
+		    "not a list of TLS 1.2 suites that BoringSSL knows "
+		    "(those of TLS 1.3 are always on)");
+	else if (!has_forward_secrecy(ctx))
+		complain(check, "ciphers", ciphers,
+		    "only ECDHE suites with ECDSA or RSA are possible");
+}
+
+static void
+check_groups(const struct check *check, SSL_CTX *ctx)
+{
+	struct text groups = check->tls->groups;
+
+	if (groups.len != 0 && SSL_CTX_set1_curves_list(ctx,
+				   config_text(check->config, groups)) != 1)
+		complain(check, "groups", groups,
+		    "not a list of groups that this BoringSSL knows, such as "
+		    "X25519:P-256:P-384");
+}
+
+static void
+check_sigalgs(const struct check *check)
+{
+	struct span list = config_span(check->config, check->tls->sigalgs);
+
+	if (policy_sigalgs_known(list))
+		return;
+	complain(check, "sigalgs", check->tls->sigalgs,
+	    "known are ecdsa_secp256r1_sha256, ecdsa_secp384r1_sha384, "
+	    "ecdsa_secp521r1_sha512, and rsa_pss_rsae_ and rsa_pkcs1_ with "
+	    "sha256, sha384, sha512");
+}
+
+static void
+resolve_versions(struct config_tls *tls)
+{
+	if (tls->min_version == 0)
+		tls->min_version = tls->preset == PRESET_MODERN
+				       ? TLS1_3_VERSION
+				       : TLS1_2_VERSION;
+	if (tls->max_version == 0)
+		tls->max_version = TLS1_3_VERSION;
+}
+
+static void
+check_versions(const struct check *check)
+{
+	const struct config_tls *tls = check->tls;
+
+	if (tls->min_version < TLS1_2_VERSION ||
+	    tls->max_version > TLS1_3_VERSION ||
+	    tls->min_version > tls->max_version)
+		problems_error(check->problems,
+		    "%s:%u: [tls %s]: min_version is above max_version (the "
+		    "preset gives what is empty)",
+		    check->path, tls->line,
+		    config_text(check->config, tls->name));
+}
+
+void
+policy_check(
+    struct builder *builder, const char *path, struct problems *problems)
+{
+	struct config *config = builder_config(builder);
+	struct config_tls *all =
+	    (struct config_tls *)(void *)(builder->data + config->tls.off);
+
+	for (uint32_t i = 0; i < config->tls.n; i++) {
+		struct check check = {config, all + i, path, problems};
+		SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
+
+		resolve_versions(all + i);
+		check_versions(&check);
+		if (ctx == NULL) {
+			problems_error(problems, "%s: out of memory", path);
+			return;
+		}
+		check_ciphers(&check, ctx);
+		check_groups(&check, ctx);
+		check_sigalgs(&check);
+		SSL_CTX_free(ctx);
+		ERR_clear_error();
+	}
+}
+
+static const char *
+version_name(uint16_t version)
+{
+	return version == TLS1_3_VERSION ? "TLS 1.3" : "TLS 1.2";
+}
+
+static void
+print_suites(
+    const struct config *config, const struct config_tls *tls, FILE *file)
+{
+	if (tls->max_version >= TLS1_3_VERSION)
+		fprintf(file,
+		    "  TLS 1.3 suites: TLS_AES_128_GCM_SHA256, "
+		    "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256\n");
+	if (tls->min_version <= TLS1_2_VERSION)
+		fprintf(file, "  TLS 1.2 suites, in this order: %s\n",
+		    policy_ciphers(config, tls));
+	fprintf(
+	    file, "  groups, in this order: %s\n", policy_groups(config, tls));
+	if (tls->sigalgs.len != 0)
+		fprintf(file, "  signatures: %s\n",
+		    config_text(config, tls->sigalgs));
+}
+
+static void
+print_refused(const struct config_tls *tls, FILE *file)
+{
+	fprintf(file,
+	    "  refused: below %s, renegotiation, early data, compression, "
+	    "SHA-1",
+	    version_name(tls->min_version));
+	if (tls->alpn == ALPN_STRICT)
+		fprintf(file, ", ALPN offered without \"imap\"");
+	if (tls->sni == SNI_STRICT)
+		fprintf(file, ", unknown server names");
+	fprintf(file, "\n");
+	if (tls->tickets && tls->client_certificates == CLIENT_CERT_OFF)
+		fprintf(file,
+		    "  tickets: on, keys rotate every %" PRIu64 " s\n",
+		    tls->ticket_rotation_ms / 1000);
+	else
+		fprintf(file, "  tickets: off\n");
+}
+
+static void
+print_certificate(const struct config *config,
+    const struct config_certificate *certificate, FILE *file)
+{
+	const struct text *names = config_items(config, certificate->names);
+	int64_t left = certificate->not_after - (int64_t)time(NULL);
+
+	fprintf(file, "  certificate %s: %s %u bits, ",
+	    config_text(config, certificate->name),
+	    certificate->key_type == KEY_ECDSA ? "ECDSA" : "RSA",
+	    certificate->key_bits);
+	if (left < 0)
+		fprintf(file, "EXPIRED %" PRId64 " days ago", -left / DAY);
+	else
+		fprintf(file, "%" PRId64 " days left", left / DAY);
+	fprintf(file, ", SPKI ");
+	for (size_t i = 0; i < SPKI_HASH_LEN; i++)
+		fprintf(file, "%02x", certificate->spki[i]);
+	fprintf(file, ", for");
+	for (uint32_t i = 0; i < certificate->names.n; i++)
+		fprintf(file, " %s", config_text(config, names[i]));
+	fprintf(file, certificate->names.n == 0 ? " no name\n" : "\n");
+}
+
+void
+policy_print(const struct config *config, void *file)
+{
+	for (uint32_t i = 0; i < config->listens.n; i++) {
+		const struct config_listen *listen =
+		    config_listen_at(config, i);
+		const struct config_tls *tls =
+		    config_tls_at(config, listen->tls);
+		const uint32_t *indexes =
+		    config_items(config, listen->certificates);
+
+		fprintf(file, "[listen %s] with [tls %s]: %s",
+		    config_text(config, listen->name),
+		    config_text(config, tls->name),
+		    version_name(tls->min_version));
+		if (tls->min_version != tls->max_version)
+			fprintf(file, " to %s", version_name(tls->max_version));
+		fprintf(file, "\n");
+		print_suites(config, tls, file);
+		print_refused(tls, file);
+		for (uint32_t n = 0; n < listen->certificates.n; n++)
+			print_certificate(config,
+			    config_certificate_at(config, indexes[n]), file);
+	}
+}
