@@ -99,6 +99,13 @@ give_keeper_pairs(struct child *child)
 		    master_worker(master, i)->keeper[1]);
 }
 
+void
+brief_new_keeper(struct master *master)
+{
+	for (uint32_t i = 0; i < master->areas.n_slots; i++)
+		give_keeper_pairs(master_worker(master, i));
+}
+
 /* Sources are numbered: workers by slot, then monitor, keeper, master. */
 static void
 give_event_sources(struct child *child)

@@ -5,12 +5,17 @@
 #define MASTER_BRIEF_H
 
 struct child;
+struct master;
 
 /* Everything from HELLO to START, in the order of proxy/ipc/channel.h. */
 void brief_child(struct child *child);
 
 /* The running snapshot; to the keeper the keys. */
 void brief_snapshot(struct child *child);
+
+/* A keeper that replaces another is ready: every worker asks again for what
+ * the dead one had taken and not answered. */
+void brief_new_keeper(struct master *master);
 
 /* To the observer: the log files as they are now. */
 void brief_logs(struct child *observer);

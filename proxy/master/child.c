@@ -196,6 +196,8 @@ on_ready(struct child *child)
 	report_role(child, "ready", NULL);
 	if (child->kind == CHILD_WORKER)
 		master_steer(master);
+	if (child->kind == CHILD_KEEPER)
+		brief_new_keeper(master);
 	/* A reload overtook its start. */
 	if (child->sent_generation != master->generation)
 		brief_snapshot(child);
