@@ -81,6 +81,10 @@ service imap {{
 service anvil {{
   chroot =
   client_limit = 20000
+  # mode 0: no growing delay for an address with failed logins
+  unix_listener anvil-auth-penalty {{
+    mode = 0
+  }}
 }}
 service auth {{
   client_limit = 20000
