@@ -37,13 +37,12 @@ print_versions(void)
 }
 
 static int
-run_gateway(const char *path, const sigset_t *before)
+run_gateway(const char *path)
 {
 	/* What the caller left open is not ours, nor our children's. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
-	int status = master_run(path);
-	(void)sigprocmask(SIG_SETMASK, before, NULL);
-	return status;
+	/* Signals stay blocked: a late one must not change the status. */
+	return master_run(path);
 }
 
 int
@@ -57,7 +56,7 @@ main(int argc, char **argv)
 
 	struct arguments arguments = arguments_parse(argc, argv);
 	if (arguments.mode == RUN_GATEWAY)
-		return run_gateway(arguments.path, &before);
+		return run_gateway(arguments.path);
 	/* Everything else is short and may be interrupted. */
 	(void)sigprocmask(SIG_SETMASK, &before, NULL);
 	switch (arguments.mode) {

@@ -6,7 +6,8 @@
  */
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/session/ proxy/limits/admission.c */
+/* needs: proxy/worker/drain.c proxy/worker/events.c */
+/* needs: proxy/session/ proxy/limits/admission.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
@@ -36,7 +37,7 @@ worker_touch_clock(struct worker *worker)
 void
 worker_emit(struct worker *worker, const struct event *event)
 {
-	if (!event_send(worker->events_fd, event))
+	if (!events_send(&worker->events, event))
 		slot_add(&worker->area->events_dropped, 1);
 }
 
@@ -218,6 +219,13 @@ start(struct worker *worker)
 	worker_tell(worker, MESSAGE_READY, 0);
 }
 
+static _Noreturn void
+leave(struct worker *worker)
+{
+	events_finish(&worker->events);
+	exit(0);
+}
+
 static void
 take(struct worker *worker, struct message *message)
 {
@@ -229,7 +237,8 @@ take(struct worker *worker, struct message *message)
 		take_area(worker, message);
 		break;
 	case MESSAGE_EVENTS:
-		worker->events_fd = message_take_fd(message);
+		events_connect(
+		    &worker->events, &worker->loop, message_take_fd(message));
 		break;
 	case MESSAGE_KEEPER:
 		keys_connect(&worker->keys, message_take_fd(message));
@@ -247,7 +256,7 @@ take(struct worker *worker, struct message *message)
 		drain_start(worker, message->arg);
 		break;
 	case MESSAGE_STOP:
-		exit(0);
+		leave(worker);
 	default:
 		break;
 	}
@@ -264,11 +273,11 @@ on_channel(uv_poll_t *poll, int status, int events)
 	(void)events;
 	worker_touch_clock(worker);
 	if (status < 0)
-		exit(0);
+		leave(worker);
 	while ((result = channel_recv(ROLE_CHANNEL_FD, &message)) == CHANNEL_OK)
 		take(worker, &message);
 	if (result == CHANNEL_CLOSED)
-		exit(0);
+		leave(worker);
 }
 
 static uint8_t *
@@ -305,7 +314,7 @@ first_serial(void)
 static void
 worker_init(struct worker *worker)
 {
-	worker->events_fd = -1;
+	events_init(&worker->events);
 	worker->next_serial = first_serial();
 	list_init(&worker->preauth);
 	ENSURE(uv_loop_init(&worker->loop) == 0);

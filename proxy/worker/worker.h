@@ -12,6 +12,7 @@
 #include <uv.h>
 
 #include "proxy/session/session.h"
+#include "proxy/worker/events.h"
 #include "proxy/worker/keys.h"
 #include "proxy/worker/pools.h"
 #include "proxy/worker/wheel.h"
@@ -49,7 +50,7 @@ struct worker {
 	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
 	const struct backends_area *backends;
 	const struct tickets_area *tickets;
-	int events_fd;
+	struct events events;
 
 	struct listener listeners[CONFIG_MAX_LISTENERS];
 	uint32_t n_listeners;
