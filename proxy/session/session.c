@@ -245,15 +245,23 @@ step_handshake(struct session *session)
 	return true;
 }
 
+/* The client left too, or somebody needs its place. */
+static bool
+has_lingered(const struct session *session)
+{
+	const struct end *client = &session->ends[SIDE_CLIENT];
+
+	return client->owed == 0 &&
+	       (client->eof != END_OPEN || session->reason == REASON_SHED);
+}
+
 static bool
 step_linger(struct session *session)
 {
 	struct session_env *env = session->env;
-	const struct end *client = &session->ends[SIDE_CLIENT];
 
 	env->in[SIDE_CLIENT] = span_of(NULL, 0);
-	if (client->owed > 0 || env->out[SIDE_CLIENT].len > 0 ||
-	    client->eof == END_OPEN)
+	if (!has_lingered(session) || env->out[SIDE_CLIENT].len > 0)
 		return false;
 	session_enter(session, SESSION_DONE);
 	report_end(session);
@@ -405,7 +413,8 @@ session_stop(struct session *session, enum end_reason reason)
 {
 	if (session->state >= SESSION_LINGER)
 		return;
-	if (session->state < SESSION_PREAUTH) {
+	if (session->state < SESSION_PREAUTH ||
+	    (reason == REASON_SHED && session->ends[SIDE_CLIENT].owed > 0)) {
 		session_abort(session, WHO_GATEWAY, reason);
 		return;
 	}
@@ -462,7 +471,7 @@ session_wants_step(const struct session *session)
 		return (backend->owed == 0 && client->kept != NULL) ||
 		       (client->owed == 0 && backend->kept != NULL);
 	case SESSION_LINGER:
-		return client->owed == 0 && client->eof != END_OPEN;
+		return has_lingered(session);
 	default:
 		return false;
 	}

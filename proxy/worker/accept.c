@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -57,33 +58,63 @@ pause_accepting(struct worker *worker, uint64_t until_ms)
 	worker_arm_timer(worker);
 }
 
-/* Room for one more: the oldest that is not logged in goes first, logged-in
- * sessions stay. False: the worker is full. */
 static bool
-make_room(struct worker *worker)
+has_room(const struct worker *worker)
 {
-	if (worker->n_conns < capacity(worker) && worker->n_free > 0)
-		return true;
-	struct conn *oldest = conn_oldest_preauth(worker);
-	if (oldest != NULL) {
-		slot_add(&worker->area->shed, 1);
-		conn_stop(oldest, REASON_SHED);
-	}
-	if (worker->n_conns < capacity(worker) && worker->n_free > 0)
-		return true;
+	return worker->n_conns < capacity(worker) && worker->n_free > 0;
+}
+
+static void
+become_full(struct worker *worker)
+{
 	if (!worker->is_full) {
 		worker->is_full = true;
 		worker_tell(worker, MESSAGE_FULL, 1);
 	}
 	pause_accepting(worker, UINT64_MAX);
+}
+
+static bool
+is_somebody_waiting(const struct listener *listener)
+{
+	struct pollfd waiting = {listener->fd, POLLIN, 0};
+
+	return poll(&waiting, 1, 0) == 1;
+}
+
+/* Room for one more: the oldest that is not logged in goes first, logged-in
+ * sessions stay. False: the worker is full, or nobody needs the room: the one
+ * that would go for nothing may have come just now. */
+static bool
+make_room(struct listener *listener)
+{
+	struct worker *worker = listener->worker;
+
+	if (has_room(worker))
+		return true;
+	struct conn *oldest = conn_oldest_preauth(worker);
+	if (oldest != NULL) {
+		if (!is_somebody_waiting(listener))
+			return false;
+		slot_add(&worker->area->shed, 1);
+		conn_stop(oldest, REASON_SHED);
+	}
+	if (has_room(worker))
+		return true;
+	become_full(worker);
 	return false;
 }
 
 void
 accept_resume(struct worker *worker)
 {
-	if (!worker->paused || worker->draining ||
-	    worker->n_conns >= capacity(worker) || worker->n_free == 0)
+	if (worker->draining)
+		return;
+	/* The last one may have logged in: the next must not come here. */
+	if (!worker->paused && !has_room(worker) &&
+	    conn_oldest_preauth(worker) == NULL)
+		become_full(worker);
+	if (!worker->paused || !has_room(worker))
 		return;
 	if (worker->resume_ms != UINT64_MAX &&
 	    worker->env.now_ms < worker->resume_ms)
@@ -163,7 +194,7 @@ accept_one(struct listener *listener)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	if (!worker->draining && !make_room(worker))
+	if (!worker->draining && !make_room(listener))
 		return false;
 	int fd = accept4(listener->fd, (struct sockaddr *)&sa, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
