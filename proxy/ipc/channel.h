@@ -42,6 +42,9 @@ enum message_type {
 	MESSAGE_FULL,	 /* worker: arg 1 takes no more connections, 0 does */
 	MESSAGE_DRAINED, /* worker: no session is left */
 	MESSAGE_REQUEST, /* observer: a control command for another role */
+	/* between master and keeper, which has no area for a heartbeat */
+	MESSAGE_PING,
+	MESSAGE_PONG,
 };
 
 enum area_kind {

@@ -152,6 +152,9 @@ on_message(struct keeper *keeper, struct message *message)
 	case MESSAGE_START:
 		tell_master(keeper, MESSAGE_READY, 0, 0);
 		break;
+	case MESSAGE_PING:
+		tell_master(keeper, MESSAGE_PONG, 0, 0);
+		break;
 	case MESSAGE_STOP:
 		keeper->stopping = true;
 		break;

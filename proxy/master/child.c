@@ -228,6 +228,10 @@ on_message(struct child *child, const struct message *message)
 		child->full = message->arg != 0;
 		master_steer(child->master);
 		break;
+	case MESSAGE_PONG:
+		if (child->kind == CHILD_KEEPER)
+			child->missed = 0;
+		break;
 	case MESSAGE_DRAINED:
 		child_tell(child, MESSAGE_STOP, 0);
 		break;

@@ -37,6 +37,20 @@ look(struct child *worker, bool was_paused)
 		child_kill(worker, "hang");
 }
 
+/* Without it no new client comes in, however well the workers are. */
+static void
+ping(struct child *keeper, bool was_paused)
+{
+	if (!keeper->ready || was_paused)
+		keeper->missed = 0;
+	if (!keeper->ready)
+		return;
+	if (keeper->missed >= MISSED_DEAD)
+		child_kill(keeper, "hang");
+	keeper->missed++;
+	child_tell(keeper, MESSAGE_PING, 0);
+}
+
 uint64_t
 pulse_hearts(struct master *master, uint64_t now_ms)
 {
@@ -49,6 +63,7 @@ pulse_hearts(struct master *master, uint64_t now_ms)
 	master->beat_skipped_ms = master->skipped_ms;
 	for (uint32_t i = 0; i < master->areas.n_slots; i++)
 		look(master_worker(master, i), was_paused);
+	ping(master_child(master, CHILD_KEEPER), was_paused);
 	return now_ms + LOOK_MS;
 }
 

@@ -152,3 +152,14 @@ def test_a_master_that_dies_takes_the_rest_down(gateway):
     gateway.process.wait()
     gateway.process = None
     wait_for(lambda: not any(map(alive, pids)), 10, "the end of the roles")
+
+
+def test_hang_the_keeper(gateway):
+    """It is replaced, and who waited for a signature gets it."""
+    session = gateway.login()
+    victim, = gateway.pids("keeper")
+    os.kill(victim, signal.SIGSTOP)
+    gateway.login(timeout=15).close()
+    replaced(gateway, "keeper", victim)
+    assert works(session)
+    session.close()
