@@ -7,7 +7,9 @@
  * sallyport, the one program that a person starts: the gateway's master, and
  * what explains, checks and controls it.
  */
+#include <fcntl.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <uv.h>
@@ -36,9 +38,24 @@ print_versions(void)
 	return 0;
 }
 
+/* Whoever starts us may have closed some: what we open must not be taken for
+ * them, by us or by a role. */
+static bool
+have_standard_files(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	return fd >= 0;
+}
+
 static int
 run_gateway(const char *path)
 {
+	if (!have_standard_files())
+		return 1;
 	/* What the caller left open is not ours, nor our children's. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	/* Signals stay blocked: a late one must not change the status. */

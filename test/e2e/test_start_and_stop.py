@@ -35,6 +35,22 @@ def port_is_closed(gateway):
         return True
 
 
+def test_standard_files_are_closed(prepared):
+    """What a role opens is not taken for its standard error."""
+    prepared.config["gateway"]["log"] = "stderr"
+    prepared.write()
+    prepared.process = subprocess.Popen(
+        ["sh", "-c", 'exec "$0" -c "$1" <&- >&- 2>&-', BUILD / "sallyport",
+         prepared.file], start_new_session=True)
+    wait_for(lambda: not port_is_closed(prepared), 10, "a listener")
+    prepared.wait_up()
+    for _ in range(20):
+        prepared.login().close()
+    for pid in [prepared.process.pid, *children(prepared.process.pid)]:
+        for number in range(3):
+            assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
+
+
 def test_term(gateway):
     """Clients before login are told; exit 0 in time; nothing is left."""
     with gateway.client() as client, gateway.login() as session:
