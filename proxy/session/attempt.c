@@ -238,6 +238,18 @@ ask_client(struct session *session)
 		session_abort(session, WHO_GATEWAY, REASON_INTERNAL);
 }
 
+/* The credentials, or a part of them, are this backend's alone. */
+static void
+on_lost(struct session *session, const char *trouble)
+{
+	struct session_env *env = session->env;
+
+	slot_add(&env->slot->backend_failures, 1);
+	env->ops->outcome(env->arg, session, &session->preauth->backend,
+	    OUTCOME_FAILED, trouble);
+	say_unavailable(session, trouble);
+}
+
 static void
 on_status(struct session *session, enum login_status status)
 {
@@ -259,13 +271,14 @@ on_status(struct session *session, enum login_status status)
 		on_verdict(session, status);
 		break;
 	case LOGIN_RETRY:
-		try_next(session, trouble);
+		/* The client answers the challenge that it was shown. */
+		if (preauth->phase == PHASE_CHALLENGE)
+			on_lost(session, trouble);
+		else
+			try_next(session, trouble);
 		break;
 	case LOGIN_LOST:
-		slot_add(&env->slot->backend_failures, 1);
-		env->ops->outcome(env->arg, session, &preauth->backend,
-		    OUTCOME_FAILED, trouble);
-		say_unavailable(session, trouble);
+		on_lost(session, trouble);
 		break;
 	case LOGIN_MISCONFIGURED:
 		env->ops->outcome(env->arg, session, &preauth->backend,
@@ -367,6 +380,8 @@ attempt_deadline(struct session *session)
 
 	if (session->dial == DIAL_WANTED || session->dial == DIAL_CONNECTING) {
 		try_next(session, "connect_timeout");
+	} else if (preauth->phase == PHASE_CHALLENGE) {
+		say_unavailable(session, "challenge_timeout");
 	} else if (preauth->login != NULL) {
 		bool greeting = login_awaits_greeting(preauth->login);
 		enum login_status status = login_timeout(preauth->login);

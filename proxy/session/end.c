@@ -60,6 +60,7 @@ kept_open(struct block **kept, struct span fresh, struct span *out_in)
 		*out_in = fresh;
 		return true;
 	}
+	*out_in = span_of(NULL, 0);
 	if (fresh.len > 0) {
 		struct block *joined = block_new(block_span(*kept), fresh);
 		if (joined == NULL)

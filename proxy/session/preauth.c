@@ -336,7 +336,7 @@ pull(struct session *session, struct span *plain)
 	case TLS_WANT_KEY:
 		break;
 	}
-	if (client->eof != END_OPEN && session->state == SESSION_PREAUTH)
+	if (client->eof != END_OPEN)
 		session_end(session, WHO_CLIENT,
 		    client->eof == END_CLOSED ? REASON_CLOSED
 					      : REASON_TRUNCATED);

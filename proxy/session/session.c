@@ -77,6 +77,9 @@ release(struct session *session)
 	attempt_drop_backend(session);
 	preauth_free(session->preauth);
 	session->preauth = NULL;
+	/* What could not be said any more is for no other session's client. */
+	session->env->text.len = 0;
+	session->env->text.overflow = false;
 }
 
 void
@@ -442,8 +445,8 @@ session_wants_read(const struct session *session, enum side side)
 	case SESSION_PREAUTH:
 		return end->owed == 0 && end->kept == NULL;
 	case SESSION_LOGIN:
-		/* A client that waits may leave: read on, within bounds. */
-		return side == SIDE_BACKEND || end->kept == NULL;
+		/* Either may leave while it waits: read on, within bounds. */
+		return end->kept == NULL;
 	case SESSION_RELAY:
 		return other->owed == 0 && end->kept == NULL;
 	case SESSION_PROXY:
