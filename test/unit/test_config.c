@@ -269,6 +269,29 @@ test_restart_differs(void **state)
 	    "[listen n] address\n");
 }
 
+/* Sockets keep the index that their listener had at the start. */
+static void
+test_listeners_keep_their_index(void **state)
+{
+	static const char b[] = "[listen b]\naddress = 127.0.0.1:9\n";
+	char ab[1024], ba[1024];
+	(void)state;
+
+	snprintf(ab, sizeof(ab), "%s%s", MINIMAL, b);
+	snprintf(ba, sizeof(ba), "%s%s", b, MINIMAL);
+	assert_differs(ab, ba, "");
+	struct builder *first = load(ab), *second = load(ba);
+	const struct config *from = builder_config(first);
+	const struct config *to = builder_config(second);
+	assert_int_equal(to->listens.n, from->listens.n);
+	for (uint32_t i = 0; i < from->listens.n; i++)
+		assert_string_equal(
+		    config_text(from, config_listen_at(from, i)->name),
+		    config_text(to, config_listen_at(to, i)->name));
+	builder_free(first);
+	builder_free(second);
+}
+
 static void
 test_snapshot(void **state)
 {
@@ -367,6 +390,7 @@ main(void)
 	    cmocka_unit_test(test_long_line),
 	    cmocka_unit_test(test_print_round_trip),
 	    cmocka_unit_test(test_restart_differs),
+	    cmocka_unit_test(test_listeners_keep_their_index),
 	    cmocka_unit_test(test_snapshot),
 	    cmocka_unit_test(test_snapshot_refuses),
 	    cmocka_unit_test(test_builder_aligns),
