@@ -44,7 +44,8 @@ state_deadline(const struct session *session, enum session_state state)
 	case SESSION_PREAUTH:
 		return env->now_ms + session->preauth->preauth_left_ms;
 	case SESSION_LINGER:
-		return env->now_ms + LINGER_MS;
+		return env->now_ms +
+		       (env->draining ? LINGER_DRAIN_MS : LINGER_MS);
 	default:
 		return 0; /* LOGIN and RELAY compute theirs */
 	}

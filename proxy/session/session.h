@@ -29,6 +29,8 @@
 
 /* How long an end may take to read what it is owed after the session. */
 #define LINGER_MS 3000
+/* The same when the worker has to leave. */
+#define LINGER_DRAIN_MS 500
 /* The rest of a session of which one direction has ended, without traffic. */
 #define HALF_CLOSED_MS 30000
 /* How often a login that waits for a backend looks again. */

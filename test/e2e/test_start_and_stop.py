@@ -51,6 +51,19 @@ def test_standard_files_are_closed(prepared):
             assert os.readlink(f"/proc/{pid}/fd/{number}") == "/dev/null"
 
 
+def test_term_while_clients_stay(gateway):
+    """Nobody needs to leave for the workers to end by themselves."""
+    clients = [gateway.login() for _ in range(10)]
+    clients += [gateway.client() for _ in range(10)]
+    for client in clients[10:]:
+        client.greeting()
+    assert gateway.stop() == 0
+    # in order, not by a kill: each has its line, and no role its signal
+    assert len(gateway.events("session", why="drain")) == len(clients)
+    for client in clients:
+        client.close()
+
+
 def test_term(gateway):
     """Clients before login are told; exit 0 in time; nothing is left."""
     with gateway.client() as client, gateway.login() as session:
