@@ -406,29 +406,6 @@ require_all_keys(struct draft *draft)
 			require_keys(draft, type, i);
 }
 
-static int
-compare_names(const void *left, const void *right, void *config)
-{
-	const struct draft_section *a = left, *b = right;
-	const struct section_head *a_head = a->fields, *b_head = b->fields;
-
-	return strcmp(config_text(config, a_head->name),
-	    config_text(config, b_head->name));
-}
-
-/* Sockets and sessions know their listener by its index, and a reload may not
- * add or remove one: by name the index is the same wherever the file puts it.
- */
-static void
-sort_listeners(struct draft *draft)
-{
-	struct draft_list *list = &draft->lists[SECTION_LISTEN];
-
-	if (list->n > 1)
-		qsort_r(list->at, list->n, sizeof(*list->at), compare_names,
-		    (void *)(uintptr_t)builder_config(draft->builder));
-}
-
 static void
 place_list(struct draft *draft, enum section_type type)
 {
@@ -480,7 +457,6 @@ config_load_text(const char *path, struct span text, struct problems *problems)
 	draft->path = path;
 	read_lines(&reader);
 	require_all_keys(draft);
-	sort_listeners(draft);
 	check_draft(draft);
 	place_sections(draft);
 	free_lists(draft);

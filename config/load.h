@@ -87,4 +87,10 @@ void config_print(const struct config *config, FILE *file);
 bool config_restart_differs(const struct config *running,
     const struct config *wanted, struct outbuf *out);
 
+/*
+ * Gives the listeners the order that they have in `running`: sockets and
+ * sessions know theirs by its index, wherever the file puts it now.
+ */
+void config_keep_order(struct builder *builder, const struct config *running);
+
 #endif

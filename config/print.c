@@ -171,3 +171,36 @@ config_restart_differs(const struct config *running,
 	}
 	return differs;
 }
+
+/* Of that name, at or after `from`; `n` when there is none. */
+static uint32_t
+find_listen(const struct config *config, uint32_t from, struct span name)
+{
+	uint32_t n = config->listens.n;
+
+	while (from < n &&
+	       !span_equal(name,
+		   config_span(config, config_listen_at(config, from)->name)))
+		from++;
+	return from;
+}
+
+void
+config_keep_order(struct builder *builder, const struct config *running)
+{
+	const struct config *config = builder_config(builder);
+	struct config_listen *listens =
+	    (void *)(builder->data + config->listens.off);
+	uint32_t n_placed = 0;
+
+	for (uint32_t i = 0; i < running->listens.n; i++) {
+		const struct config_listen *like = config_listen_at(running, i);
+		uint32_t at = find_listen(
+		    config, n_placed, config_span(running, like->name));
+		if (at == config->listens.n)
+			continue; /* refused elsewhere */
+		struct config_listen found = listens[at];
+		listens[at] = listens[n_placed];
+		listens[n_placed++] = found;
+	}
+}

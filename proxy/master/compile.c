@@ -95,6 +95,8 @@ compile(const struct compile_request *request, struct compiled *out)
 	    config_load_text(request->path, request->text, &out->problems);
 	if (out->builder == NULL)
 		return false;
+	if (request->running != NULL)
+		config_keep_order(out->builder, request->running);
 	policy_check(out->builder, request->path, &out->problems);
 	if (out->problems.n_errors > 0)
 		goto fail;

@@ -5,9 +5,9 @@ import ssl
 
 import pytest
 
-from support import wait_for
+from support import GATEWAY, free_port, wait_for
 from support.backend import Backend
-from support.client import context
+from support.client import Client, context
 from support.gateway import backend, memory_of
 from test_role_faults import Load
 
@@ -153,3 +153,18 @@ def test_tickets_live_through_a_reload(gateway):
         with gateway.client(tls=tls, session=session) as client:
             client.greeting()
             assert client.tls.session_reused
+
+
+def test_listeners_change_places(gateway):
+    """Each socket keeps its own section, wherever the file puts it."""
+    gateway.stop()
+    barred = free_port(GATEWAY)
+    gateway.config["listen barred"] = {
+        "address": f"{GATEWAY}:{barred}", "tls": "public", "pool": "mail",
+        "allow": "192.0.2.0/24"}
+    gateway.start().wait_up()
+    gateway.config = dict(reversed(gateway.config.items()))
+    assert gateway.reload()[-1]["verdict"] == "ok"
+    gateway.login().close()
+    with pytest.raises(OSError):
+        Client(barred)
