@@ -272,6 +272,19 @@ learn(struct login *login, struct span list)
 	}
 }
 
+/*
+ * What a check saw may be true no more. Where that could only cost a refusal it
+ * is believed; but {n+} to a server that doesn't know it makes commands of a
+ * user's octets.
+ */
+static void
+learn_cached(struct login *login, struct span list)
+{
+	const uint32_t literals = CAP_LITERAL_PLUS | CAP_LITERAL_MINUS;
+	learn(login, list);
+	login->capabilities &= ~literals;
+}
+
 /* What could be learned is known. */
 static enum login_status
 proceed(struct login *login, struct outbuf *out)
@@ -313,7 +326,7 @@ on_greeting(struct login *login, const struct reply *reply, struct outbuf *out)
 	if (reply_code_is(reply->code, "CAPABILITY"))
 		learn(login, code_arguments(reply->code));
 	else if (known[0] != '\0')
-		learn(login, span_str(known));
+		learn_cached(login, span_str(known));
 	else
 		return ask_capability(login, out, STEP_CAPABILITY);
 	return proceed(login, out);

@@ -58,6 +58,19 @@ back_to_preauth(struct session *session)
 	session_enter(session, SESSION_PREAUTH);
 }
 
+/* After a NO that is not the client's fault. */
+static void
+back_after_refusal(struct session *session)
+{
+	back_to_preauth(session);
+	if (++session->preauth->refusals < REFUSALS_MAX)
+		return;
+	outbuf_puts(&session->env->text,
+	    "* BYE [UNAVAILABLE] Too many logins in vain, try again later."
+	    "\r\n");
+	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
+}
+
 static void
 say_unavailable(struct session *session, const char *why)
 {
@@ -68,7 +81,7 @@ say_unavailable(struct session *session, const char *why)
 	outbuf_puts(out, session->preauth->tag);
 	outbuf_puts(out, " NO [UNAVAILABLE] The mail server is not available, "
 			 "try again later.\r\n");
-	back_to_preauth(session);
+	back_after_refusal(session);
 }
 
 /* Looks again soon, as long as the client may be made to wait. */
@@ -220,7 +233,7 @@ on_verdict(struct session *session, enum login_status status)
 	default:
 		slot_add(&env->slot->logins_refused, 1);
 		report_login(session, "refused", login_code(login), "");
-		back_to_preauth(session);
+		back_after_refusal(session);
 		break;
 	}
 }

@@ -10,6 +10,9 @@
 #include "proxy/session/session.h"
 
 #define BAD_COMMANDS_MAX 3 /* PROTOCOL 1.6 */
+/* A client that tries on and on holds a connection whose deadline stands still:
+ * it is told to come back later. */
+#define REFUSALS_MAX 10
 
 enum preauth_phase {
 	PHASE_COMMAND,	 /* the parser reads commands */
@@ -24,6 +27,7 @@ struct preauth {
 	struct block *held; /* plaintext behind what was parsed (pipelining) */
 	enum preauth_phase phase;
 	uint32_t attempts; /* verdicts that were failures */
+	uint32_t refusals; /* logins that ended by another NO */
 	uint32_t bad_commands;
 	uint64_t preauth_left_ms; /* of preauth_timeout while LOGIN runs */
 	char tag[COMMAND_TAG_MAX + 1];

@@ -91,7 +91,8 @@ relay_step(struct session *session)
 		return true;
 	if (backend->eof == END_RESET && client->fin_wanted)
 		session_end(session, WHO_BACKEND, REASON_RESET);
-	else if (client->fin_wanted && backend->fin_wanted)
+	else if (client->fin_wanted && backend->fin_wanted &&
+		 backend->owed == 0 && session->env->out[SIDE_BACKEND].len == 0)
 		session_end(session, WHO_NONE, REASON_CLOSED);
 	return session->state != SESSION_RELAY;
 }

@@ -472,7 +472,9 @@ session_wants_step(const struct session *session)
 		return client->owed == 0 &&
 		       (client->kept != NULL || session->preauth->held != NULL);
 	case SESSION_RELAY:
-		return (backend->owed == 0 && client->kept != NULL) ||
+		return (backend->owed == 0 &&
+			   (client->kept != NULL ||
+			       (client->fin_wanted && backend->fin_wanted))) ||
 		       (client->owed == 0 && backend->kept != NULL);
 	case SESSION_LINGER:
 		return has_lingered(session);

@@ -42,25 +42,29 @@ is_sent(const struct keys *keys, const struct key_request *request)
 }
 
 static void
+forget(struct key_wait *wait)
+{
+	list_remove(&wait->link);
+	explicit_bzero(wait, sizeof(*wait));
+	free(wait);
+}
+
+static void
 send_waiting(struct keys *keys)
 {
 	while (keys->fd >= 0 && !list_is_empty(&keys->waiting)) {
 		struct key_wait *wait =
 		    list_entry(keys->waiting.next, struct key_wait, link);
+		if (conn_by_id(keys->worker, wait->session_id) == NULL) {
+			forget(wait); /* gone before its turn came */
+			continue;
+		}
 		if (!is_sent(keys, &wait->request))
 			break;
 		list_remove(&wait->link);
 		list_append(&keys->asked, &wait->link);
 	}
 	poll_for(keys, !list_is_empty(&keys->waiting));
-}
-
-static void
-forget(struct key_wait *wait)
-{
-	list_remove(&wait->link);
-	explicit_bzero(wait, sizeof(*wait));
-	free(wait);
 }
 
 static void

@@ -689,6 +689,61 @@ test_answers_do_not_depend_on_splits(void **state)
 	free(expected);
 }
 
+static void
+test_a_client_may_not_try_for_ever(void **state)
+{
+	struct rig *rig = rig_new(world, 0, 5);
+	(void)state;
+
+	rig->verdict = " NO [INUSE] busy\r\n";
+	rig->chunk_max = 1;
+	for (int i = 0; i < 12; i++)
+		client_says(rig, "x LOGIN user pass\r\n", 19);
+	client_runs(rig);
+	rig->peer_ended[SIDE_CLIENT] = true;
+	for (int i = 0; rig->session.state != SESSION_DONE; i++) {
+		assert_true(i < 100000);
+		rig_turn(rig);
+	}
+	client_runs(rig);
+	assert_int_equal(rig->n_dials, 10);
+	assert_int_equal(rig->session.reason, REASON_LOGIN_ATTEMPTS);
+	pipe_put(&rig->client_text, "", 1);
+	assert_non_null(
+	    strstr((char *)rig->client_text.data, "* BYE [UNAVAILABLE]"));
+	rig_free(rig);
+}
+
+/* The backend has ended; what the client sends last still reaches it. */
+static void
+test_the_last_octets_reach_a_half_closed_backend(void **state)
+{
+	static const char login[] = "a LOGIN user pass\r\n";
+	struct rig *rig = rig_new(world, 0, 6);
+	(void)state;
+
+	rig->chunk_max = 1000;
+	rig->up_len = 5000;
+	rig->up = random_octets(rig, rig->up_len);
+	client_says(rig, login, sizeof(login) - 1);
+	while (rig->session.state != SESSION_RELAY)
+		rig_turn(rig);
+	rig->peer_ended[SIDE_BACKEND] = true;
+	while (!rig->fin_delivered[SIDE_BACKEND])
+		rig_turn(rig);
+	while (rig->up_sent < rig->up_len)
+		client_runs(rig);
+	SSL_shutdown(rig->pair->client);
+	client_runs(rig);
+	rig->peer_ended[SIDE_CLIENT] = true;
+	for (int i = 0; rig->session.state != SESSION_DONE; i++) {
+		assert_true(i < 100000);
+		rig_turn(rig);
+	}
+	assert_int_equal(rig->up_got, rig->up_len);
+	rig_free(rig);
+}
+
 static int
 set_up(void **state)
 {
@@ -728,6 +783,8 @@ main(void)
 	    cmocka_unit_test(test_random_schedules_move_every_octet),
 	    cmocka_unit_test(test_abrupt_ends_leave_nothing_counted),
 	    cmocka_unit_test(test_answers_do_not_depend_on_splits),
+	    cmocka_unit_test(test_a_client_may_not_try_for_ever),
+	    cmocka_unit_test(test_the_last_octets_reach_a_half_closed_backend),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
