@@ -144,6 +144,9 @@ struct config_tls {
 	struct items client_pins;  /* struct text */
 	struct items client_names; /* struct text */
 	uint32_t client_cert_user; /* 0 off, 1 email, 2 dns, 3 cn */
+	/* What the master read from client_ca and client_crl. */
+	struct items client_ca_ders;  /* struct text */
+	struct items client_crl_ders; /* struct text */
 };
 
 #define SPKI_HASH_LEN 32 /* SHA-256 of the DER SubjectPublicKeyInfo */
@@ -171,6 +174,9 @@ struct config_certificate {
 	struct text ocsp_der;
 	int64_t not_before; /* seconds since 1970 */
 	int64_t not_after;
+	int64_t loaded;	   /* since when it serves */
+	uint32_t renewals; /* since the gateway's start */
+	uint32_t refused;  /* renewals that were faulty */
 };
 
 /* A token bucket: count per period, at most burst at once. */

@@ -21,6 +21,7 @@
 
 #include "proxy/base/ensure.h"
 #include "tls/file.h"
+#include "tls/issuer.h"
 #include "tls/judge.h"
 #include "tls/names.h"
 
@@ -37,6 +38,7 @@ struct loader {
 	struct key_image *keys;
 	size_t keys_cap;
 	int64_t now;
+	struct issuers *issuers; /* NULL: unknown */
 };
 
 static struct config_certificate *
@@ -56,12 +58,12 @@ text_of(const struct loader *loader, struct text text)
 }
 
 static void
-report(
-    const struct loader *loader, uint32_t i, const char *file, const char *why)
+report(const struct loader *loader, uint32_t i, const char *file,
+    const char *why, const char *outcome)
 {
-	problems_error(loader->problems, "%s:%u: [certificate %s]: %s: %s",
+	problems_error(loader->problems, "%s:%u: [certificate %s]: %s: %s%s",
 	    loader->path, at(loader, i)->line,
-	    text_of(loader, at(loader, i)->name), file, why);
+	    text_of(loader, at(loader, i)->name), file, why, outcome);
 }
 
 static void
@@ -297,6 +299,70 @@ store(struct loader *loader, uint32_t i, const struct judged *judged)
 	append_key(loader, judged->key);
 }
 
+bool
+certificate_is_same(const struct config *old_config,
+    const struct config_certificate *old, const struct config *config,
+    const struct config_certificate *certificate)
+{
+	const struct text *a = config_items(old_config, old->ders);
+	const struct text *b = config_items(config, certificate->ders);
+
+	if (old->ders.n != certificate->ders.n)
+		return false;
+	for (uint32_t i = 0; i < old->ders.n; i++) {
+		if (!span_equal(config_span(old_config, a[i]),
+			config_span(config, b[i])))
+			return false;
+	}
+	return true;
+}
+
+const struct config_certificate *
+certificate_find(const struct config *config, const char *name, uint32_t hint)
+{
+	uint32_t n = config->certificates.n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct config_certificate *at =
+		    config_certificate_at(config, (hint + i) % n);
+
+		if (strcmp(config_text(config, at->name), name) == 0)
+			return at;
+	}
+	return NULL;
+}
+
+/* Of the running configuration, when it serves. */
+static const struct config_certificate *
+find_section(const struct loader *loader, uint32_t i)
+{
+	const struct config_certificate *old = NULL;
+
+	if (loader->running != NULL)
+		old = certificate_find(
+		    loader->running, text_of(loader, at(loader, i)->name), i);
+	return old != NULL && old->usable ? old : NULL;
+}
+
+/* Carries on what is told about the section of this name. */
+static void
+note_renewal(struct loader *loader, uint32_t i)
+{
+	const struct config *config = builder_config(loader->builder);
+	const struct config_certificate *old = find_section(loader, i);
+	struct config_certificate *to = at(loader, i);
+
+	to->loaded = loader->now;
+	if (old == NULL)
+		return;
+	to->refused = old->refused;
+	to->renewals = old->renewals;
+	if (certificate_is_same(loader->running, old, config, to))
+		to->loaded = old->loaded;
+	else
+		to->renewals++;
+}
+
 static void
 warn_about(const struct loader *loader, uint32_t i, const struct judged *judged,
     mode_t key_mode)
@@ -316,6 +382,12 @@ warn_about(const struct loader *loader, uint32_t i, const struct judged *judged,
 	if (judged_is_self_signed(judged))
 		warn(loader, i, chain,
 		    "signed by itself: clients will not trust it");
+	else if (loader->issuers != NULL &&
+		 !issuers_know(
+		     loader->issuers, judged->chain[judged->n_chain - 1]))
+		warn(loader, i, chain,
+		    "its issuer is unknown here: an intermediate is missing, "
+		    "or clients need an authority of your own");
 	if (certificate->names.n == 0)
 		warn(loader, i, chain,
 		    "has no DNS name: only clients without a server name or "
@@ -367,6 +439,7 @@ load_files(struct loader *loader, uint32_t i, struct fault *fault)
 		    &judged, fault);
 	if (file == NULL) {
 		store(loader, i, &judged);
+		note_renewal(loader, i);
 		warn_about(loader, i, &judged, mode);
 	}
 	judged_fini(&judged);
@@ -411,7 +484,7 @@ copy_texts(struct loader *loader, struct items items)
 	return list_finish(loader, &list);
 }
 
-static bool
+static void
 keep_running(struct loader *loader, uint32_t i)
 {
 	struct span key;
@@ -421,7 +494,7 @@ keep_running(struct loader *loader, uint32_t i)
 	struct text ocsp;
 
 	if (old == NULL)
-		return false;
+		return;
 	ders = copy_texts(loader, old->ders);
 	names = copy_texts(loader, old->names);
 	ocsp = builder_text(
@@ -435,9 +508,11 @@ keep_running(struct loader *loader, uint32_t i)
 	memcpy(to->spki, old->spki, SPKI_HASH_LEN);
 	to->not_before = old->not_before;
 	to->not_after = old->not_after;
+	to->loaded = old->loaded;
+	to->renewals = old->renewals;
+	to->refused = old->refused + 1;
 	to->usable = true;
 	keys_append(loader, key);
-	return true;
 }
 
 static void
@@ -445,126 +520,18 @@ load_one(struct loader *loader, uint32_t i)
 {
 	struct fault fault = {.about_key = false};
 	const char *file;
-	bool kept;
+	bool is_kept;
 
 	at(loader, i)->usable = false;
 	file = load_files(loader, i, &fault);
 	if (file == NULL)
 		return;
-	/* The path moves with the image when the old one is copied. */
-	report(loader, i, file, fault.why);
-	kept = keep_running(loader, i);
-	if (kept)
-		warn(loader, i, text_of(loader, at(loader, i)->chain),
-		    "the certificate loaded before serves on");
-}
-
-/* An index of the sections by name, for listeners that name hundreds. */
-struct named {
-	const char *name; /* in the image: valid while nothing is appended */
-	uint32_t index;
-};
-
-static int
-compare_named(const void *a, const void *b)
-{
-	const struct named *left = a;
-	const struct named *right = b;
-
-	return strcmp(left->name, right->name);
-}
-
-static struct named *
-index_names(const struct loader *loader)
-{
-	const struct config *config = builder_config(loader->builder);
-	uint32_t n = config->certificates.n;
-	struct named *named = calloc((size_t)n + 1, sizeof(*named));
-
-	ENSURE(named != NULL);
-	for (uint32_t i = 0; i < n; i++) {
-		named[i].name = text_of(loader, at(loader, i)->name);
-		named[i].index = i;
-	}
-	qsort(named, n, sizeof(*named), compare_named);
-	return named;
-}
-
-static uint32_t
-find_named(
-    const struct loader *loader, const struct named *named, struct text name)
-{
-	const struct config *config = builder_config(loader->builder);
-	struct named wanted = {config_text(config, name), 0};
-	const struct named *found = bsearch(&wanted, named,
-	    config->certificates.n, sizeof(*named), compare_named);
-
-	return found != NULL ? found->index : CONFIG_NONE;
-}
-
-static struct config_listen *
-listen_at(const struct loader *loader, uint32_t i)
-{
-	const struct config *config = builder_config(loader->builder);
-
-	return (struct config_listen *)(void *)(loader->builder->data +
-						config->listens.off) +
-	       i;
-}
-
-/* The usable ones of a listener; out has room for all of them. */
-static uint32_t
-collect(const struct loader *loader, uint32_t listen, uint32_t *out)
-{
-	const struct config *config = builder_config(loader->builder);
-	const struct config_listen *l = listen_at(loader, listen);
-	const struct text *names = config_items(config, l->certificate_names);
-	struct named *named;
-	uint32_t n_out = 0;
-
-	for (uint32_t i = 0;
-	     l->certificate_names.n == 0 && i < config->certificates.n; i++) {
-		if (at(loader, i)->usable)
-			out[n_out++] = i;
-	}
-	if (l->certificate_names.n == 0)
-		return n_out;
-	named = index_names(loader);
-	for (uint32_t i = 0; i < l->certificate_names.n; i++) {
-		uint32_t index = find_named(loader, named, names[i]);
-
-		if (index != CONFIG_NONE && at(loader, index)->usable)
-			out[n_out++] = index;
-	}
-	free(named);
-	return n_out;
-}
-
-static bool
-fill_listen(struct loader *loader, uint32_t listen)
-{
-	const struct config *config = builder_config(loader->builder);
-	const struct config_listen *l = listen_at(loader, listen);
-	uint32_t n = l->certificate_names.n != 0 ? l->certificate_names.n
-						 : config->certificates.n;
-	uint32_t *indexes = calloc((size_t)n + 1, sizeof(*indexes));
-	struct items items = {0, 0};
-
-	ENSURE(indexes != NULL);
-	items.n = collect(loader, listen, indexes);
-	if (items.n != 0)
-		items.off = builder_append(
-		    loader->builder, indexes, sizeof(*indexes) * items.n, 4);
-	free(indexes);
-	listen_at(loader, listen)->certificates = items;
-	sni_build(loader->builder, listen);
-	if (items.n != 0)
-		return true;
-	l = listen_at(loader, listen);
-	problems_error(loader->problems,
-	    "%s:%u: [listen %s]: no usable certificate is left", loader->path,
-	    l->line, text_of(loader, l->name));
-	return false;
+	/* Before the old one is copied: paths move with the image. */
+	is_kept =
+	    find_section(loader, i) != NULL && loader->running_keys != NULL;
+	report(loader, i, file, fault.why,
+	    is_kept ? "; the certificate loaded before serves on" : "");
+	keep_running(loader, i);
 }
 
 bool
@@ -573,7 +540,7 @@ certificates_load(struct builder *builder, const char *path,
     struct problems *problems, struct key_image *out_keys)
 {
 	struct loader loader = {builder, path, running, running_keys, problems,
-	    out_keys, 0, (int64_t)time(NULL)};
+	    out_keys, 0, (int64_t)time(NULL), issuers_load()};
 	const struct config *config = builder_config(builder);
 	uint32_t n_certificates = config->certificates.n;
 	uint32_t n_listens = config->listens.n;
@@ -583,7 +550,8 @@ certificates_load(struct builder *builder, const char *path,
 	for (uint32_t i = 0; i < n_certificates; i++)
 		load_one(&loader, i);
 	for (uint32_t i = 0; i < n_listens; i++)
-		ok = fill_listen(&loader, i) && ok;
+		ok = listen_fill(builder, i, path, problems) && ok;
+	issuers_free(loader.issuers);
 	ERR_clear_error();
 	return ok;
 }

@@ -15,6 +15,15 @@ struct key_image {
 };
 void key_image_free(struct key_image *keys);
 
+/* The section of the name; looked for at the hint first. NULL: none. */
+const struct config_certificate *certificate_find(
+    const struct config *config, const char *name, uint32_t hint);
+
+/* The same chain, octet by octet. */
+bool certificate_is_same(const struct config *old_config,
+    const struct config_certificate *old, const struct config *config,
+    const struct config_certificate *certificate);
+
 /*
  * Loads every certificate of the configuration into the builder, fills in
  * `certificates` and `sni` of every listener, and collects the keys. A fault is

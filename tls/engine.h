@@ -23,6 +23,8 @@ struct tls_engine {
 	void *arg;
 	const struct config *config;
 	const struct tickets_area *tickets;
+	struct tls_section *sections; /* of config, by index */
+	uint32_t n_sections;
 	/* Valid inside a call only. */
 	struct tls_stream *current;
 	struct span *in;
@@ -53,12 +55,15 @@ struct tls_stream {
 	struct tls_engine *engine;
 	SSL *ssl; /* NULL until the first octet */
 	struct tls_handshake *handshake;
+	struct client_identity *identity; /* of a verified client */
+	const char *why;		  /* a refused certificate; static */
 	char *sni; /* only when SSL_get_servername() is not lower case */
 	uint64_t id;
 	uint32_t listen;
 	uint32_t error;	 /* of BoringSSL's queue; 0: none */
 	uint8_t failure; /* enum tls_failure */
 	uint8_t alert;
+	uint8_t observed; /* TLS_OBSERVED_ bits */
 	bool alert_received : 1;
 	bool finished : 1;
 	bool closed : 1;

@@ -21,6 +21,7 @@
 #include "tls/engine.h"
 #include "tls/names.h"
 #include "tls/policy.h"
+#include "tls/section.h"
 
 #define CHAIN_MAX 16 /* certificate.c loads no more */
 
@@ -105,8 +106,8 @@ struct offer {
 	CBS groups;
 };
 
-static bool
-list_has(CBS list, uint16_t wanted)
+bool
+hello_offers(CBS list, uint16_t wanted)
 {
 	uint16_t value;
 
@@ -137,15 +138,20 @@ extension_list(const SSL_CLIENT_HELLO *hello, uint16_t type, bool short_len)
 	return list;
 }
 
+CBS
+hello_versions(const SSL_CLIENT_HELLO *hello)
+{
+	return extension_list(hello, TLSEXT_TYPE_supported_versions, true);
+}
+
 static struct offer
 read_offer(const SSL_CLIENT_HELLO *hello, const struct config_tls *tls)
 {
 	struct offer offer;
-	CBS versions =
-	    extension_list(hello, TLSEXT_TYPE_supported_versions, true);
+	CBS versions = hello_versions(hello);
 
 	offer.tls13 = tls->max_version >= TLS1_3_VERSION &&
-		      list_has(versions, TLS1_3_VERSION);
+		      hello_offers(versions, TLS1_3_VERSION);
 	CBS_init(&offer.suites, hello->cipher_suites, hello->cipher_suites_len);
 	offer.sigalgs =
 	    extension_list(hello, TLSEXT_TYPE_signature_algorithms, false);
@@ -168,13 +174,14 @@ has_suite_for(SSL *ssl, const struct offer *offer,
 							: SSL_CURVE_SECP521R1;
 
 	if (is_ecdsa && CBS_len(&offer->groups) != 0 &&
-	    !list_has(offer->groups, curve))
+	    !hello_offers(offer->groups, curve))
 		return false;
 	for (size_t i = 0; i < sk_SSL_CIPHER_num(ours); i++) {
 		const SSL_CIPHER *cipher = sk_SSL_CIPHER_value(ours, i);
 
 		if (SSL_CIPHER_get_auth_nid(cipher) == auth &&
-		    list_has(offer->suites, SSL_CIPHER_get_protocol_id(cipher)))
+		    hello_offers(
+			offer->suites, SSL_CIPHER_get_protocol_id(cipher)))
 			return true;
 	}
 	return false;
@@ -210,7 +217,7 @@ can_verify(SSL *ssl, const struct offer *offer, const struct config *config,
 	if (!offer->tls13 && !has_suite_for(ssl, offer, certificate))
 		return false;
 	for (size_t i = 0; i < n; i++) {
-		if (list_has(offer->sigalgs, ours[i]) &&
+		if (hello_offers(offer->sigalgs, ours[i]) &&
 		    (!offer->tls13 || works_in_tls13(certificate, ours[i])))
 			return true;
 	}
@@ -409,10 +416,10 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	const struct config_tls *tls = config_tls_at(config, listen->tls);
 	const struct config_certificate *certificate;
 
-	/* Client certificates are not asked for yet: nobody may come in as if
-	 * they had been. */
-	if (tls->client_certificates == CLIENT_CERT_REQUIRED ||
-	    !set_policy(ssl, config, tls))
+	const struct tls_section *section = &engine->sections[listen->tls];
+
+	if (!set_policy(ssl, config, tls) ||
+	    !section_ask_client(ssl, section, tls))
 		return refuse(ssl, engine->current, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);
 	certificate = choose_certificate(hello, config, tls, slot);
@@ -427,6 +434,7 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	memcpy(
 	    engine->current->handshake->spki, certificate->spki, SPKI_HASH_LEN);
 	engine->current->handshake->strict_alpn = tls->alpn == ALPN_STRICT;
+	engine->current->observed = section_observe(hello, section, tls);
 	return ssl_select_cert_success;
 }
 

@@ -10,17 +10,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <openssl/asn1.h>
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
 #include <openssl/pem.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #include "tls/key.h"
 #include "tls/names.h"
+#include "tls/x509.h"
 
 #define RSA_BITS_MIN 2048
 #define RSA_BITS_MAX (KEY_SIGNATURE_MAX * 8)
@@ -43,33 +42,6 @@ is_pem_end(void)
 
 	return ERR_GET_LIB(error) == ERR_LIB_PEM &&
 	       ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-}
-
-static bool
-time_of(const ASN1_TIME *when, int64_t *out)
-{
-	ASN1_TIME *epoch = ASN1_TIME_set(NULL, 0);
-	int days, seconds;
-	bool ok =
-	    epoch != NULL && ASN1_TIME_diff(&days, &seconds, epoch, when) == 1;
-
-	ASN1_TIME_free(epoch);
-	if (ok)
-		*out = (int64_t)days * 86400 + seconds;
-	return ok;
-}
-
-static bool
-hash_spki(X509 *leaf, uint8_t out[SPKI_HASH_LEN])
-{
-	uint8_t *der = NULL;
-	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
-
-	if (len <= 0)
-		return false;
-	SHA256(der, (size_t)len, out);
-	OPENSSL_free(der);
-	return true;
 }
 
 /* Borrowed: the certificate keeps a reference of its own. (The function that
@@ -96,9 +68,9 @@ read_leaf(struct judged *judged, struct fault *fault)
 	}
 	judged->key_type = type == EVP_PKEY_EC ? KEY_ECDSA : KEY_RSA;
 	judged->key_bits = (uint32_t)EVP_PKEY_bits(public_key);
-	if (!hash_spki(leaf, judged->spki) ||
-	    !time_of(X509_get0_notBefore(leaf), &judged->not_before) ||
-	    !time_of(X509_get0_notAfter(leaf), &judged->not_after)) {
+	if (!x509_hash_spki(leaf, judged->spki) ||
+	    !x509_time(X509_get0_notBefore(leaf), &judged->not_before) ||
+	    !x509_time(X509_get0_notAfter(leaf), &judged->not_after)) {
 		fault_set(fault, "its dates or its key cannot be read");
 		return false;
 	}
@@ -174,30 +146,6 @@ judged_read_key(struct judged *judged, struct span pem, struct fault *fault)
 }
 
 static bool
-is_signed_weakly(X509 *certificate)
-{
-	switch (X509_get_signature_nid(certificate)) {
-	case NID_sha1WithRSAEncryption:
-	case NID_sha1WithRSA:
-	case NID_ecdsa_with_SHA1:
-	case NID_dsaWithSHA1:
-	case NID_md5WithRSAEncryption:
-	case NID_md4WithRSAEncryption:
-	case NID_md2WithRSAEncryption:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool
-is_self_issued(X509 *certificate)
-{
-	return X509_NAME_cmp(X509_get_issuer_name(certificate),
-		   X509_get_subject_name(certificate)) == 0;
-}
-
-static bool
 check_order(const struct judged *judged, struct fault *fault)
 {
 	for (size_t i = 0; i + 1 < judged->n_chain; i++) {
@@ -229,8 +177,8 @@ check_signatures(const struct judged *judged, struct fault *fault)
 	for (size_t i = 0; i < judged->n_chain; i++) {
 		X509 *certificate = judged->chain[i];
 
-		if (is_signed_weakly(certificate) &&
-		    !(i > 0 && is_self_issued(certificate))) {
+		if (x509_is_signed_weakly(certificate) &&
+		    !(i > 0 && x509_is_self_issued(certificate))) {
 			fault_set(fault,
 			    "certificate %zu is signed with SHA-1 or older",
 			    i + 1);
@@ -316,7 +264,7 @@ judged_check(const struct judged *judged, int64_t now, struct span pin,
 bool
 judged_is_self_signed(const struct judged *judged)
 {
-	return judged->n_chain == 1 && is_self_issued(judged->chain[0]);
+	return judged->n_chain == 1 && x509_is_self_issued(judged->chain[0]);
 }
 
 size_t

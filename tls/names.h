@@ -22,9 +22,15 @@ struct sni_slot {
  * dots, 1..253 octets; out gets it in lower case with a NUL. */
 bool sni_normalise(struct span name, char out[254]);
 
-/* Builds the table of a listener from its usable certificates. */
 struct builder;
+struct problems;
+
+/* Builds the table of a listener from its usable certificates. */
 void sni_build(struct builder *builder, uint32_t listen);
+
+/* The same after finding out which they are. False: none, which is an error. */
+bool listen_fill(struct builder *builder, uint32_t listen, const char *path,
+    struct problems *problems);
 
 /* The index of the name's slot, or of the empty slot where it would be; n is
  * the size of the table. */

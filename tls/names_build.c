@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: ISC */
-/* Builds the table of names.c inside an image. Called by certificate.c in the
- * master. */
+/* What a listener can serve: the indexes of its usable certificates, and the
+ * table of names.c. Called by certificate.c in the master. */
 #include "tls/names.h"
 
+#include <stdlib.h>
+#include <string.h>
+
 #include "config/load.h"
+#include "proxy/base/ensure.h"
 
 static const struct config_certificate *
 listed(const struct config *config, const struct config_listen *listen,
@@ -124,4 +128,119 @@ sni_build(struct builder *builder, uint32_t listen)
 	for (uint32_t i = 0; i < l->certificates.n; i++)
 		add_names(config, l, slots, i);
 	add_default(config, l, slots);
+}
+
+static const struct config_certificate *
+at(struct builder *builder, uint32_t i)
+{
+	return config_certificate_at(builder_config(builder), i);
+}
+
+/* An index of the sections by name, for listeners that name hundreds. */
+struct named {
+	const char *name; /* in the image: valid while nothing is appended */
+	uint32_t index;
+};
+
+static int
+compare_named(const void *a, const void *b)
+{
+	const struct named *left = a;
+	const struct named *right = b;
+
+	return strcmp(left->name, right->name);
+}
+
+static struct named *
+index_names(struct builder *builder)
+{
+	const struct config *config = builder_config(builder);
+	uint32_t n = config->certificates.n;
+	struct named *named = calloc((size_t)n + 1, sizeof(*named));
+
+	ENSURE(named != NULL);
+	for (uint32_t i = 0; i < n; i++) {
+		named[i].name =
+		    config_text(builder_config(builder), at(builder, i)->name);
+		named[i].index = i;
+	}
+	qsort(named, n, sizeof(*named), compare_named);
+	return named;
+}
+
+static uint32_t
+find_named(struct builder *builder, const struct named *named, struct text name)
+{
+	const struct config *config = builder_config(builder);
+	struct named wanted = {config_text(config, name), 0};
+	const struct named *found = bsearch(&wanted, named,
+	    config->certificates.n, sizeof(*named), compare_named);
+
+	return found != NULL ? found->index : CONFIG_NONE;
+}
+
+static struct config_listen *
+listen_at(struct builder *builder, uint32_t i)
+{
+	const struct config *config = builder_config(builder);
+
+	return (struct config_listen *)(void *)(builder->data +
+						config->listens.off) +
+	       i;
+}
+
+/* The usable ones of a listener; out has room for all of them. */
+static uint32_t
+collect(struct builder *builder, uint32_t listen, uint32_t *out)
+{
+	const struct config *config = builder_config(builder);
+	const struct config_listen *l = listen_at(builder, listen);
+	const struct text *names = config_items(config, l->certificate_names);
+	struct named *named;
+	uint32_t n_out = 0;
+
+	for (uint32_t i = 0;
+	     l->certificate_names.n == 0 && i < config->certificates.n; i++) {
+		if (at(builder, i)->usable)
+			out[n_out++] = i;
+	}
+	if (l->certificate_names.n == 0)
+		return n_out;
+	named = index_names(builder);
+	for (uint32_t i = 0; i < l->certificate_names.n; i++) {
+		uint32_t index = find_named(builder, named, names[i]);
+
+		if (index != CONFIG_NONE && at(builder, index)->usable)
+			out[n_out++] = index;
+	}
+	free(named);
+	return n_out;
+}
+
+bool
+listen_fill(struct builder *builder, uint32_t listen, const char *path,
+    struct problems *problems)
+{
+	const struct config *config = builder_config(builder);
+	const struct config_listen *l = listen_at(builder, listen);
+	uint32_t n = l->certificate_names.n != 0 ? l->certificate_names.n
+						 : config->certificates.n;
+	uint32_t *indexes = calloc((size_t)n + 1, sizeof(*indexes));
+	struct items items = {0, 0};
+
+	ENSURE(indexes != NULL);
+	items.n = collect(builder, listen, indexes);
+	if (items.n != 0)
+		items.off = builder_append(
+		    builder, indexes, sizeof(*indexes) * items.n, 4);
+	free(indexes);
+	listen_at(builder, listen)->certificates = items;
+	sni_build(builder, listen);
+	if (items.n != 0)
+		return true;
+	l = listen_at(builder, listen);
+	problems_error(problems,
+	    "%s:%u: [listen %s]: no usable certificate is left", path, l->line,
+	    config_text(builder_config(builder), l->name));
+	return false;
 }

@@ -14,6 +14,7 @@
 
 #include "config/load.h"
 #include "tls/policy.h"
+#include "tls/ticket.h"
 
 #define DAY 86400
 
@@ -67,6 +68,68 @@ check_ciphers(const struct check *check, SSL_CTX *ctx)
 	else if (!has_forward_secrecy(ctx))
 		complain(check, "ciphers", ciphers,
 		    "only ECDHE suites with ECDSA or RSA are possible");
+}
+
+/* The dry run's lists are judged like those that count. */
+static void
+check_observed(const struct check *check, SSL_CTX *ctx)
+{
+	struct text ciphers = check->tls->observe_ciphers;
+
+	if (ciphers.len != 0 && SSL_CTX_set_strict_cipher_list(ctx,
+				    config_text(check->config, ciphers)) != 1)
+		complain(check, "observe_ciphers", ciphers,
+		    "not a list of TLS 1.2 suites that BoringSSL knows");
+}
+
+static void
+complain_plainly(const struct check *check, const char *why)
+{
+	problems_error(check->problems, "%s:%u: [tls %s]: %s", check->path,
+	    check->tls->line, config_text(check->config, check->tls->name),
+	    why);
+}
+
+static void
+check_clients(const struct check *check)
+{
+	const struct config_tls *tls = check->tls;
+
+	if (tls->client_certificates != CLIENT_CERT_OFF &&
+	    tls->client_ca.len == 0 && tls->client_pins.n == 0)
+		complain_plainly(check, "client_certificates: expected "
+					"client_ca or client_pins");
+	if (tls->client_certificates == CLIENT_CERT_OFF &&
+	    tls->client_cert_user != 0)
+		complain_plainly(check, "client_cert_user: no client is asked "
+					"for a certificate "
+					"(client_certificates = off)");
+	if (tls->client_crl.len != 0 && tls->client_ca.len == 0)
+		complain_plainly(
+		    check, "client_crl: expected client_ca with it");
+}
+
+#define SAFE_SLICE_MS 120000
+
+static void
+check_tickets(const struct check *check)
+{
+	const struct config_tls *tls = check->tls;
+
+	if (tls->ticket_secret.len != 0 &&
+	    tls->ticket_rotation_ms < SAFE_SLICE_MS)
+		problems_warn(check->problems,
+		    "%s:%u: [tls %s]: ticket_rotation is below 2m: the clocks "
+		    "of a fleet must agree better than that",
+		    check->path, tls->line,
+		    config_text(check->config, tls->name));
+	if (tls->tickets &&
+	    (size_t)(tls - config_tls_at(check->config, 0)) >= TICKET_RINGS)
+		problems_warn(check->problems,
+		    "%s:%u: [tls %s]: there are tickets for the first %d [tls] "
+		    "sections only",
+		    check->path, tls->line,
+		    config_text(check->config, tls->name), TICKET_RINGS);
 }
 
 static void
@@ -141,6 +204,9 @@ policy_check(
 		check_ciphers(&check, ctx);
 		check_groups(&check, ctx);
 		check_sigalgs(&check);
+		check_observed(&check, ctx);
+		check_clients(&check);
+		check_tickets(&check);
 		SSL_CTX_free(ctx);
 		ERR_clear_error();
 	}
@@ -171,6 +237,67 @@ print_suites(
 }
 
 static void
+print_tickets(const struct config_tls *tls, FILE *file)
+{
+	if (!tls->tickets || tls->client_certificates != CLIENT_CERT_OFF) {
+		fprintf(file, "  tickets: off%s\n",
+		    tls->tickets ? ", because clients are asked for "
+				   "certificates"
+				 : "");
+		return;
+	}
+	fprintf(file, "  tickets: on, keys %s every %" PRIu64 " s\n",
+	    tls->ticket_secret.len != 0 ? "of the fleet's secret change"
+					: "rotate",
+	    tls->ticket_rotation_ms / 1000);
+}
+
+static void
+print_clients(
+    const struct config *config, const struct config_tls *tls, FILE *file)
+{
+	static const char *const users[] = {
+	    "", "an address", "a host name", "the common name"};
+
+	if (tls->client_certificates == CLIENT_CERT_OFF)
+		return;
+	fprintf(file, "  client certificates: %s",
+	    tls->client_certificates == CLIENT_CERT_REQUIRED
+		? "required"
+		: "checked when there is one");
+	if (tls->client_ca.len != 0)
+		fprintf(file, ", of %u authorities in %s",
+		    tls->client_ca_ders.n, config_text(config, tls->client_ca));
+	if (tls->client_crl.len != 0)
+		fprintf(file, ", not revoked by %s%s",
+		    config_text(config, tls->client_crl),
+		    tls->client_crl_expired_accept ? " (even an expired one)"
+						   : "");
+	if (tls->client_pins.n != 0)
+		fprintf(file, ", one of %u pinned keys", tls->client_pins.n);
+	if (tls->client_names.n != 0)
+		fprintf(file, ", for one of %u names", tls->client_names.n);
+	if (tls->client_cert_user != 0 && tls->client_cert_user < 4)
+		fprintf(file, "; the login name must be %s in it",
+		    users[tls->client_cert_user]);
+	fprintf(file, "\n");
+}
+
+static void
+print_observed(
+    const struct config *config, const struct config_tls *tls, FILE *file)
+{
+	if (tls->observe_min_version != 0)
+		fprintf(file, "  dry run: who would be refused below %s\n",
+		    version_name(tls->observe_min_version));
+	if (tls->observe_ciphers.len != 0)
+		fprintf(file,
+		    "  dry run: who would be refused with no TLS 1.2 suite "
+		    "but %s\n",
+		    config_text(config, tls->observe_ciphers));
+}
+
+static void
 print_refused(const struct config_tls *tls, FILE *file)
 {
 	fprintf(file,
@@ -181,13 +308,9 @@ print_refused(const struct config_tls *tls, FILE *file)
 		fprintf(file, ", ALPN offered without \"imap\"");
 	if (tls->sni == SNI_STRICT)
 		fprintf(file, ", unknown server names");
+	if (tls->client_certificates == CLIENT_CERT_REQUIRED)
+		fprintf(file, ", clients without a good certificate");
 	fprintf(file, "\n");
-	if (tls->tickets && tls->client_certificates == CLIENT_CERT_OFF)
-		fprintf(file,
-		    "  tickets: on, keys rotate every %" PRIu64 " s\n",
-		    tls->ticket_rotation_ms / 1000);
-	else
-		fprintf(file, "  tickets: off\n");
 }
 
 static void
@@ -234,6 +357,9 @@ policy_print(const struct config *config, void *file)
 		fprintf(file, "\n");
 		print_suites(config, tls, file);
 		print_refused(tls, file);
+		print_tickets(tls, file);
+		print_clients(config, tls, file);
+		print_observed(config, tls, file);
 		for (uint32_t n = 0; n < listen->certificates.n; n++)
 			print_certificate(config,
 			    config_certificate_at(config, indexes[n]), file);

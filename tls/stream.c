@@ -20,6 +20,7 @@
 #include "proxy/base/ensure.h"
 #include "tls/engine.h"
 #include "tls/policy.h"
+#include "tls/section.h"
 
 /* One ticket, not BoringSSL's two: a client that uses tickets once and opens
  * five connections gets five, one from each, which is what it needs when it
@@ -141,6 +142,7 @@ tls_engine_free(struct tls_engine *engine)
 {
 	if (engine == NULL)
 		return;
+	tls_engine_use(engine, NULL, NULL);
 	SSL_CTX_free(engine->ctx);
 	BIO_free(engine->bio);
 	BIO_meth_free(engine->method);
@@ -151,7 +153,11 @@ void
 tls_engine_use(struct tls_engine *engine, const struct config *config,
     const struct tickets_area *tickets)
 {
-	engine->config = config;
+	sections_free(engine->sections, engine->n_sections);
+	engine->sections = config != NULL ? sections_new(config) : NULL;
+	/* Without memory nobody gets in. */
+	engine->config = engine->sections != NULL ? config : NULL;
+	engine->n_sections = engine->config != NULL ? config->tls.n : 0;
 	engine->tickets = tickets;
 }
 
@@ -207,6 +213,7 @@ tls_stream_free(struct tls_stream *stream)
 		return;
 	free_handshake(stream);
 	SSL_free(stream->ssl);
+	free(stream->identity);
 	free(stream->sni);
 	free(stream);
 }
@@ -464,15 +471,28 @@ tls_stream_info(const struct tls_stream *stream, struct tls_info *out)
 	    .cipher = "",
 	    .group = "",
 	    .alpn = "",
+	    .client = "",
 	    .alert = stream->alert,
 	    .alert_received = stream->alert_received};
-	if (stream->finished)
+	if (stream->finished) {
 		info_of_ssl(stream->ssl, out);
+		out->observed = stream->observed;
+		if (stream->identity != NULL)
+			out->client = stream->identity->name;
+	}
 	if (sni == NULL && stream->ssl != NULL)
 		sni =
 		    SSL_get_servername(stream->ssl, TLSEXT_NAMETYPE_host_name);
 	out->sni = sni != NULL ? sni : "";
 	if (stream->error != 0)
 		reason = ERR_reason_error_string(stream->error);
+	if (stream->why != NULL)
+		reason = stream->why;
 	out->reason = reason != NULL ? span_str(reason) : span_of("", 0);
+}
+
+bool
+tls_stream_allows_user(const struct tls_stream *stream, struct span user)
+{
+	return client_allows_user(stream->identity, user);
 }

@@ -51,7 +51,11 @@ enum tls_status {
 	X(ALERT, "tls_alert")	    /* the peer sent a fatal alert */       \
 	X(PROTOCOL, "tls_protocol") /* anything else the peer did */        \
 	X(KEY, "tls_key")	    /* the keeper refused or failed */      \
-	X(INTERNAL, "tls_internal") /* out of memory, out of room */
+	X(INTERNAL, "tls_internal") /* out of memory, out of room */        \
+	/* Of the connection, in a handshake; the session counts these. */  \
+	X(TIMEOUT, "tls_timeout")                                           \
+	X(RESET, "tls_reset")                                               \
+	X(LEFT, "tls_left") /* FIN */
 
 enum tls_failure {
 #define X(name, text) TLS_FAIL_##name,
@@ -116,17 +120,25 @@ enum tls_failure tls_stream_failure(const struct tls_stream *stream);
 
 /* What the handshake settled, for events and the PROXY header. Strings are
  * static or live as long as the stream. */
+#define TLS_OBSERVED_VERSION 1
+#define TLS_OBSERVED_CIPHER  2
+
 struct tls_info {
 	const char *version; /* "TLSv1.3" */
 	const char *cipher;  /* standard name */
 	const char *group;   /* "X25519", "" when not known (1.2 resumed) */
 	const char *alpn;    /* "imap" or "" */
 	const char *sni;     /* as sent, lower case; "" when none */
+	const char *client;  /* of a verified certificate; "" when none */
 	bool resumed;
-	uint8_t alert; /* the fatal alert sent or received; 0: none */
+	uint8_t observed; /* why a dry run would have refused: bits */
+	uint8_t alert;	  /* the fatal alert sent or received; 0: none */
 	bool alert_received;
-	struct span reason; /* BoringSSL's word for a PROTOCOL failure */
+	struct span reason; /* a word for a PROTOCOL or certificate failure */
 };
 void tls_stream_info(const struct tls_stream *stream, struct tls_info *out);
+
+/* False: client_cert_user binds this connection to other login names. */
+bool tls_stream_allows_user(const struct tls_stream *stream, struct span user);
 
 #endif

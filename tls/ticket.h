@@ -42,6 +42,9 @@ struct tickets_area {
 void ticket_ring_start(struct ticket_ring *ring);
 void ticket_ring_rotate(struct ticket_ring *ring);
 
+/* These keys, by enum ticket_slot. */
+void ticket_ring_set(struct ticket_ring *ring, const struct ticket_key keys[3]);
+
 /* A consistent copy; false: no keys, or being written for 8 tries. The caller
  * wipes it. */
 bool ticket_ring_read(

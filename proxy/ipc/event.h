@@ -59,7 +59,8 @@ enum event_kind {
 	X(CLIENT_NAME, "client_name") X(CLIENT_VERSION, "client_version")      \
 	X(CLIENT_OS, "client_os") X(GENERATION, "generation")                  \
 	X(LATENCY_MS, "latency_ms") X(DAYS, "days") X(UID, "uid")              \
-	X(COMMAND, "command") X(ATTEMPT, "attempt") X(VERSION, "version")
+	X(COMMAND, "command") X(ATTEMPT, "attempt") X(VERSION, "version")      \
+	X(CLIENT_CERT, "client_cert") X(OBSERVED, "observed")
 /* clang-format on */
 
 enum event_field {

@@ -59,6 +59,7 @@ end_texts(struct slot_record *record)
 	record->group[sizeof(record->group) - 1] = '\0';
 	record->sni[sizeof(record->sni) - 1] = '\0';
 	record->user[sizeof(record->user) - 1] = '\0';
+	record->client_cert[sizeof(record->client_cert) - 1] = '\0';
 }
 
 bool

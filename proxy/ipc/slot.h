@@ -25,6 +25,9 @@
 	X(handshakes_resumed, "resumed TLS handshakes finished")             \
 	X(handshakes_tls12, "TLS 1.2 handshakes finished")                   \
 	X(handshakes_tls13, "TLS 1.3 handshakes finished")                   \
+	X(observed_version, "handshakes that observe_min_version refuses")   \
+	X(observed_cipher, "handshakes that observe_ciphers refuses")        \
+	X(client_certificates, "handshakes with a verified certificate")     \
 	X(logins_ok, "logins that a backend accepted")                       \
 	X(logins_failed, "logins that a backend refused as wrong")           \
 	X(logins_refused, "logins that a backend refused for other reasons") \
@@ -88,11 +91,13 @@ struct slot_record {
 	uint32_t backend; /* index; CONFIG_NONE */
 	uint32_t backend_generation;
 	uint32_t listen;
+	uint8_t observed; /* TLS_OBSERVED_ bits of tls/stream.h */
 	char tls_version[8];
 	char cipher[SLOT_TEXT_MAX + 16];
 	char group[SLOT_TEXT_MAX / 2];
 	char sni[SLOT_TEXT_MAX * 2];
 	char user[SLOT_USER_MAX];
+	char client_cert[SLOT_TEXT_MAX + 16]; /* name in a verified one */
 };
 
 struct slot_area {

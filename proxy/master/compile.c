@@ -11,6 +11,7 @@
 
 #include "proxy/base/ensure.h"
 #include "proxy/master/watch.h"
+#include "tls/client_load.h"
 #include "tls/policy.h"
 
 #define TEXT_MAX (64 << 20)
@@ -102,8 +103,16 @@ compile(const struct compile_request *request, struct compiled *out)
 		goto fail;
 	settle_connections(request, out);
 	out->files = watch_signature(builder_config(out->builder));
-	if (certificates_load(out->builder, request->path, request->running,
-		request->running_keys, &out->faults, &out->keys))
+	bool good = certificates_load(out->builder, request->path,
+	    request->running, request->running_keys, &out->faults, &out->keys);
+	good = client_files_load(out->builder, request->path, request->running,
+		   &out->faults) &&
+	       good;
+	good = ticket_secrets_load(&out->secrets, builder_config(out->builder),
+		   request->path, request->running, request->running_secrets,
+		   &out->faults) &&
+	       good;
+	if (good)
 		return true;
 fail:
 	builder_free(out->builder);
@@ -118,6 +127,7 @@ compiled_fini(struct compiled *compiled)
 		builder_free(compiled->builder);
 	if (compiled->keys.data != NULL)
 		key_image_free(&compiled->keys);
+	ticket_secrets_wipe(&compiled->secrets);
 	problems_free(&compiled->problems);
 	problems_free(&compiled->faults);
 	*compiled = (struct compiled){0};

@@ -8,13 +8,15 @@
 
 #include "config/load.h"
 #include "tls/certificate.h"
+#include "tls/ticket_secret.h"
 
 struct compiled {
 	struct builder *builder; /* NULL: compile() returned false */
 	struct key_image keys;
+	struct ticket_secrets secrets;
 	uint64_t files; /* watch_signature() from before they were read */
 	struct problems problems; /* of the configuration */
-	struct problems faults;	  /* of certificates, each its own */
+	struct problems faults;	  /* of files, each its own */
 };
 
 struct compile_request {
@@ -24,6 +26,7 @@ struct compile_request {
 	/* What certificates fall back to; NULL: nothing. */
 	const struct config *running;
 	const struct key_image *running_keys;
+	const struct ticket_secrets *running_secrets;
 };
 
 /* The whole file, owned by the caller. False: one error in problems. */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
-/* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c */
+/* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c tls/x509.c */
 /* needs: tls/names_build.c tls/policy.c tls/policy_check.c tls/ticket.c */
+/* needs: tls/ticket_secret.c tls/client_load.c tls/issuer.c */
 /* libs: boringssl uv inih */
 /*
  * sallyport, the one program that a person starts: the gateway's master, and

@@ -14,6 +14,7 @@
 #include <string.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "config/snapshot.h"
@@ -145,6 +146,15 @@ step_watch(struct master *master, uint64_t now_ms)
 	return next_ms;
 }
 
+static uint64_t
+step_expiry(struct master *master, uint64_t now_ms)
+{
+	if (master->state != MASTER_RUNNING)
+		return UINT64_MAX;
+	return expiry_step(&master->expiry, master_config(master), now_ms,
+	    (int64_t)time(NULL));
+}
+
 static void on_timer(uv_timer_t *timer);
 
 static void
@@ -158,6 +168,7 @@ master_step(struct master *master)
 	next_ms = earliest(next_ms, reload_step(master, now_ms));
 	next_ms = earliest(next_ms, pulse_hearts(master, now_ms));
 	next_ms = earliest(next_ms, pulse_tickets(master, now_ms));
+	next_ms = earliest(next_ms, step_expiry(master, now_ms));
 	next_ms = earliest(next_ms, notify_step(&master->notify, now_ms));
 	if (master_is_stopping(master))
 		next_ms = earliest(next_ms, stop_step(master, now_ms));
@@ -437,6 +448,7 @@ release(struct master *master)
 	close_fds(master->programs, CHILD_KINDS);
 	builder_free(master->builder);
 	key_image_free(&master->keys);
+	ticket_secrets_wipe(&master->secrets);
 	secret_wipe(&master->text);
 }
 
@@ -472,8 +484,7 @@ static void
 report_start(struct master *master, const struct compiled *compiled)
 {
 	report_lines(master, EVENT_WARNING, compiled->problems.warnings);
-	report_lines(master, EVENT_PROBLEM, compiled->faults.errors);
-	report_lines(master, EVENT_WARNING, compiled->faults.warnings);
+	report_faults(master, &compiled->faults);
 }
 
 static bool
@@ -485,6 +496,7 @@ prepare(struct master *master)
 	if (good) {
 		master->builder = compiled.builder;
 		master->keys = compiled.keys;
+		master->secrets = compiled.secrets;
 		compiled.builder = NULL;
 		compiled.keys = (struct key_image){0};
 		good = open_everything(
@@ -494,6 +506,8 @@ prepare(struct master *master)
 		report_start(master, &compiled);
 		watch_set(&master->watch, master_config(master), compiled.files,
 		    master_now_ms(master));
+		expiry_init(&master->expiry, report_event, master,
+		    master_now_ms(master), (int64_t)time(NULL));
 	}
 	compiled_fini(&compiled);
 	return good;

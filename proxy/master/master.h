@@ -15,6 +15,7 @@
 #include "proxy/master/areas.h"
 #include "proxy/master/child.h"
 #include "proxy/master/compile.h"
+#include "proxy/master/expiry.h"
 #include "proxy/master/files.h"
 #include "proxy/master/listen.h"
 #include "proxy/master/notify.h"
@@ -48,11 +49,13 @@ struct master {
 	uint64_t beat_skipped_ms;
 	uint64_t beat_ms; /* of the last look at the heartbeats */
 	uint64_t rotated_ms[TICKET_RINGS];
+	uint64_t slices[TICKET_RINGS]; /* of derived rings; 0: random */
 
 	const char *path;
 	struct secret text;	 /* the last good configuration, as read */
 	struct builder *builder; /* the running one */
 	struct key_image keys;
+	struct ticket_secrets secrets;
 	uint64_t generation;
 	int snapshot; /* descriptor of the running image */
 
@@ -65,6 +68,7 @@ struct master {
 	struct files files;
 	struct notify notify;
 	struct watch watch;
+	struct expiry expiry;
 	struct reload reload;
 	int events[2]; /* [0] ours, [1] the observer's */
 	int programs[CHILD_KINDS];

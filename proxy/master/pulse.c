@@ -2,6 +2,8 @@
 /* See pulse.h. Called by the master. */
 #include "proxy/master/pulse.h"
 
+#include <time.h>
+
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
 
@@ -67,14 +69,57 @@ pulse_hearts(struct master *master, uint64_t now_ms)
 	return now_ms + LOOK_MS;
 }
 
+static uint64_t
+realtime_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+/* Of the fleet: what counts is the time of day, not how long we run. */
+static void
+derive_ring(struct master *master, uint32_t i)
+{
+	const struct config *config = master_config(master);
+	const struct config_tls *tls = config_tls_at(config, i);
+	uint64_t slice = ticket_slice(realtime_ms(), tls->ticket_rotation_ms);
+	if (slice == master->slices[i])
+		return;
+	ticket_ring_derive(&areas_tickets(&master->areas)->rings[i],
+	    &master->secrets.of[i], config_span(config, tls->name),
+	    tls->ticket_rotation_ms, slice);
+	master->slices[i] = slice;
+}
+
+static void
+start_ring(struct master *master, uint32_t i, uint64_t now_ms)
+{
+	ticket_ring_start(&areas_tickets(&master->areas)->rings[i]);
+	master->rotated_ms[i] = now_ms;
+	master->slices[i] = 0;
+}
+
 /* All of them: a reload may add a [tls] section. */
 void
 pulse_start_tickets(struct master *master, uint64_t now_ms)
 {
-	struct tickets_area *area = areas_tickets(&master->areas);
+	for (uint32_t i = 0; i < TICKET_RINGS; i++)
+		start_ring(master, i, now_ms);
+	pulse_renew_tickets(master, now_ms);
+}
+
+void
+pulse_renew_tickets(struct master *master, uint64_t now_ms)
+{
+	uint32_t n = master_config(master)->tls.n;
 	for (uint32_t i = 0; i < TICKET_RINGS; i++) {
-		ticket_ring_start(&area->rings[i]);
-		master->rotated_ms[i] = now_ms;
+		bool was_derived = master->slices[i] != 0;
+		master->slices[i] = 0;
+		if (i < n && master->secrets.of[i].is_given)
+			derive_ring(master, i);
+		else if (was_derived)
+			start_ring(master, i, now_ms);
 	}
 }
 
@@ -88,6 +133,11 @@ pulse_tickets(struct master *master, uint64_t now_ms)
 		const struct config_tls *tls = config_tls_at(config, i);
 		if (!tls->tickets)
 			continue;
+		/* At every tick of the master: clocks are set, too. */
+		if (master->secrets.of[i].is_given) {
+			derive_ring(master, i);
+			continue;
+		}
 		if (now_ms - master->rotated_ms[i] >= tls->ticket_rotation_ms) {
 			ticket_ring_rotate(&area->rings[i]);
 			master->rotated_ms[i] = now_ms;

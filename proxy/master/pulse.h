@@ -15,6 +15,8 @@ uint64_t pulse_hearts(struct master *master, uint64_t now_ms);
 
 /* Gives every ring its first keys. */
 void pulse_start_tickets(struct master *master, uint64_t now_ms);
+/* After a reload: rings whose secret came, changed or went. */
+void pulse_renew_tickets(struct master *master, uint64_t now_ms);
 uint64_t pulse_tickets(struct master *master, uint64_t now_ms);
 
 #endif

@@ -14,6 +14,7 @@
 #include "proxy/base/ensure.h"
 #include "proxy/master/brief.h"
 #include "proxy/master/master.h"
+#include "proxy/master/pulse.h"
 #include "proxy/master/report.h"
 
 #define NEVER  UINT64_MAX
@@ -71,6 +72,7 @@ compile_new(struct master *master, struct span text, struct compiled *out)
 	    .capacity = master->areas.capacity,
 	    .running = master_config(master),
 	    .running_keys = &master->keys,
+	    .running_secrets = &master->secrets,
 	};
 	return compile(&request, out) && refuse_restart_keys(master, out);
 }
@@ -101,12 +103,16 @@ commit(struct master *master, struct compiled *compiled, int snapshot,
 	key_image_free(&master->keys);
 	master->keys = compiled->keys;
 	compiled->keys = (struct key_image){0};
+	master->secrets = compiled->secrets;
+	expiry_compare(&master->expiry, master_config(master),
+	    builder_config(compiled->builder));
 	builder_free(master->builder);
 	master->builder = compiled->builder;
 	compiled->builder = NULL;
 	close(master->snapshot);
 	master->snapshot = snapshot;
 	master->generation++;
+	pulse_renew_tickets(master, now_ms);
 	watch_set(
 	    &master->watch, master_config(master), compiled->files, now_ms);
 }
@@ -119,8 +125,7 @@ report_problems(struct master *master, const struct compiled *compiled)
 	if (master->reload.announced)
 		report_lines(
 		    master, EVENT_WARNING, compiled->problems.warnings);
-	report_lines(master, EVENT_PROBLEM, compiled->faults.errors);
-	report_lines(master, EVENT_WARNING, compiled->faults.warnings);
+	report_faults(master, &compiled->faults);
 }
 
 /* --- distributing --------------------------------------------------------- */

@@ -15,6 +15,12 @@ send_event(struct master *master, const struct event *event)
 }
 
 void
+report_event(void *arg, const struct event *event)
+{
+	send_event(arg, event);
+}
+
+void
 report_text(struct master *master, enum event_kind kind, const char *text)
 {
 	struct event event;
@@ -34,6 +40,27 @@ report_lines(struct master *master, enum event_kind kind, const char *lines)
 		send_event(master, &event);
 		lines += len + (lines[len] == '\n');
 	}
+}
+
+static void
+report_refused(struct master *master, const char *lines)
+{
+	while (lines != NULL && lines[0] != '\0') {
+		size_t len = strcspn(lines, "\n");
+		struct event event;
+		event_begin_level(&event, EVENT_CERTIFICATE, LEVEL_ERROR);
+		event_str(&event, FIELD_STATE, "refused");
+		event_text(&event, FIELD_TEXT, span_of(lines, len));
+		send_event(master, &event);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+void
+report_faults(struct master *master, const struct problems *faults)
+{
+	report_refused(master, faults->errors);
+	report_lines(master, EVENT_WARNING, faults->warnings);
 }
 
 void

@@ -9,9 +9,14 @@
 
 struct master;
 
+/* An expiry_emit(); arg is the master. */
+void report_event(void *arg, const struct event *event);
+
 /* One event per line of a list of messages (NULL: none). */
 void report_lines(
     struct master *master, enum event_kind kind, const char *lines);
+/* Of certificates and the like: their own kind of event. */
+void report_faults(struct master *master, const struct problems *faults);
 void report_text(struct master *master, enum event_kind kind, const char *text);
 
 /* "started", "stopping", "stopped", with the version. */

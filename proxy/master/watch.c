@@ -40,17 +40,38 @@ mix_file(uint64_t hash, const char *path)
 	    hash, &status.st_mtim.tv_nsec, sizeof(status.st_mtim.tv_nsec));
 }
 
+#define FILES_PER_SECTION 3
+
+/* The number-th watched file of all: of the certificates, then of the [tls]
+ * sections; empty where a section names none. NULL: there are no more. */
+static const char *
+watched_file(const struct config *config, uint64_t number)
+{
+	uint64_t i = number / FILES_PER_SECTION;
+	uint64_t n = config->certificates.n;
+	if (i < n) {
+		const struct config_certificate *at =
+		    config_certificate_at(config, (uint32_t)i);
+		const struct text files[] = {at->chain, at->key, at->ocsp};
+		return config_text(config, files[number % FILES_PER_SECTION]);
+	}
+	if (i - n < config->tls.n) {
+		const struct config_tls *at =
+		    config_tls_at(config, (uint32_t)(i - n));
+		const struct text files[] = {
+		    at->client_ca, at->client_crl, at->ticket_secret};
+		return config_text(config, files[number % FILES_PER_SECTION]);
+	}
+	return NULL;
+}
+
 uint64_t
 watch_signature(const struct config *config)
 {
 	uint64_t hash = UINT64_C(0xcbf29ce484222325);
-	for (uint32_t i = 0; i < config->certificates.n; i++) {
-		const struct config_certificate *certificate =
-		    config_certificate_at(config, i);
-		hash = mix_file(hash, config_text(config, certificate->chain));
-		hash = mix_file(hash, config_text(config, certificate->key));
-		hash = mix_file(hash, config_text(config, certificate->ocsp));
-	}
+	const char *file;
+	for (uint64_t i = 0; (file = watched_file(config, i)) != NULL; i++)
+		hash = mix_file(hash, file);
 	return hash;
 }
 
@@ -109,22 +130,19 @@ mark_file(struct watch *watch, const char *path)
 		mark_directory_of(watch, target);
 }
 
-/* Three files of a certificate, two directories each. */
+/* Two directories for each file. */
 static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
-	size_t n = (size_t)config->certificates.n * 3 * 2;
+	size_t n = ((size_t)config->certificates.n + config->tls.n) *
+		   FILES_PER_SECTION * 2;
+	const char *file;
 	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
 	if (watch->marks == NULL)
 		return; /* stat(2) goes on */
-	for (uint32_t i = 0; i < config->certificates.n; i++) {
-		const struct config_certificate *certificate =
-		    config_certificate_at(config, i);
-		mark_file(watch, config_text(config, certificate->chain));
-		mark_file(watch, config_text(config, certificate->key));
-		mark_file(watch, config_text(config, certificate->ocsp));
-	}
+	for (uint64_t i = 0; (file = watched_file(config, i)) != NULL; i++)
+		mark_file(watch, file);
 }
 
 void

@@ -22,7 +22,8 @@ struct watch {
 	uint64_t look_ms;	     /* CLOCK_MONOTONIC of the next look */
 };
 
-/* What stat(2) says of every chain, key and stapled response, as a hash. Taken
+/* What stat(2) says of every file of certificates, ours and clients', and of
+ * ticket secrets, as a hash. Taken
  * before the files are read, a change meanwhile is noticed later. */
 uint64_t watch_signature(const struct config *config);
 

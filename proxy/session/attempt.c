@@ -140,6 +140,41 @@ session_tried(const struct session *session, uint32_t *out_n)
 	return session->preauth->tried;
 }
 
+/* client_cert_user: the login name, and whose mail it is to be, have to be in
+ * the client's certificate. A name that we cannot read is in none. */
+static bool
+may_log_in(const struct session *session)
+{
+	const struct credentials *credentials = &session->preauth->credentials;
+	const struct tls_stream *tls = session->ends[SIDE_CLIENT].tls;
+	struct span none = span_of("", 0);
+
+	if (credentials->kind == CREDENTIALS_RELAYED)
+		return tls_stream_allows_user(tls, none);
+	if (credentials->authzid.len > 0 &&
+	    !tls_stream_allows_user(tls, span_secret(&credentials->authzid)))
+		return false;
+	return tls_stream_allows_user(tls, span_secret(&credentials->user));
+}
+
+/* No backend is asked, and nobody learns whether the password was right. */
+static void
+refuse_user(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+	struct outbuf *out = &session->env->text;
+
+	slot_add(&session->env->slot->logins_refused, 1);
+	report_user(session, span_secret(&preauth->credentials.user));
+	report_login(
+	    session, "refused", "AUTHORIZATIONFAILED", "client_certificate");
+	outbuf_puts(out, preauth->tag);
+	outbuf_puts(out, " NO [AUTHORIZATIONFAILED] The client certificate is "
+			 "not for this user.\r\n");
+	credentials_wipe(&preauth->credentials);
+	preauth->phase = PHASE_COMMAND;
+}
+
 void
 attempt_start(struct session *session)
 {
@@ -147,6 +182,11 @@ attempt_start(struct session *session)
 	const struct config_pool *pool = session_pool(session);
 	uint64_t now = session->env->now_ms;
 
+	preauth->n_tried = 0;
+	if (!may_log_in(session)) {
+		refuse_user(session);
+		return;
+	}
 	preauth->phase = PHASE_ATTEMPT;
 	preauth->n_tried = 0;
 	preauth->last_trouble = "none";

@@ -34,7 +34,7 @@ report_start(struct session *session, uint32_t listen)
 	slot_record_begin(record);
 	record->in_use = 1;
 	record->state = SESSION_ACCEPT;
-	record->resumed = 0;
+	record->resumed = record->observed = 0;
 	record->user_cut = 0;
 	record->id = session->id;
 	record->started_ms = session->env->now_ms;
@@ -43,7 +43,7 @@ report_start(struct session *session, uint32_t listen)
 	record->backend_generation = 0;
 	record->listen = listen;
 	record->tls_version[0] = record->cipher[0] = record->group[0] =
-	    record->sni[0] = record->user[0] = '\0';
+	    record->sni[0] = record->user[0] = record->client_cert[0] = '\0';
 	slot_record_end(record);
 	atomic_store_explicit(&record->bytes_in, 0, memory_order_relaxed);
 	atomic_store_explicit(&record->bytes_out, 0, memory_order_relaxed);
@@ -97,8 +97,16 @@ report_handshake(struct session *session)
 	slot_add(strcmp(info.version, "TLSv1.3") == 0 ? &slot->handshakes_tls13
 						      : &slot->handshakes_tls12,
 	    1);
+	slot_add(&slot->observed_version,
+	    (info.observed & TLS_OBSERVED_VERSION) != 0);
+	slot_add(
+	    &slot->observed_cipher, (info.observed & TLS_OBSERVED_CIPHER) != 0);
+	slot_add(&slot->client_certificates, info.client[0] != '\0');
 	slot_record_begin(record);
 	record->resumed = info.resumed;
+	record->observed = info.observed;
+	snprintf(record->client_cert, sizeof(record->client_cert), "%s",
+	    info.client);
 	snprintf(record->tls_version, sizeof(record->tls_version), "%s",
 	    info.version);
 	snprintf(record->cipher, sizeof(record->cipher), "%s", info.cipher);
@@ -146,6 +154,44 @@ put_identity(struct event *event, const struct session *session)
 	    session->record->user_cut);
 }
 
+/* Why the dry run of a stricter policy would have refused. */
+static const char *
+observed_name(uint8_t observed)
+{
+	switch (observed) {
+	case 0:
+		return "";
+	case TLS_OBSERVED_VERSION:
+		return "version";
+	case TLS_OBSERVED_CIPHER:
+		return "cipher";
+	default:
+		return "version,cipher";
+	}
+}
+
+static void
+put_tls(struct event *event, const struct session *session)
+{
+	const struct end *client = &session->ends[SIDE_CLIENT];
+	struct tls_info info;
+
+	tls_stream_info(client->tls, &info);
+	event_str(event, FIELD_SNI, info.sni);
+	if (session->record->tls_version[0] != '\0') {
+		event_str(event, FIELD_TLS, info.version);
+		event_str(event, FIELD_CIPHER, info.cipher);
+		event_str(event, FIELD_GROUP, info.group);
+		event_bool(event, FIELD_RESUMED, info.resumed);
+		event_str(event, FIELD_ALPN, info.alpn);
+		event_str(event, FIELD_CLIENT_CERT, info.client);
+		event_str(event, FIELD_OBSERVED, observed_name(info.observed));
+	}
+	if (info.alert != 0)
+		event_u64(event, FIELD_ALERT, info.alert);
+	event_text(event, FIELD_TEXT, info.reason);
+}
+
 void
 report_login(struct session *session, const char *verdict, const char *code,
     const char *why)
@@ -167,27 +213,13 @@ report_login(struct session *session, const char *verdict, const char *code,
 	event_str(&event, FIELD_CLIENT_NAME, preauth->client_id.name);
 	event_str(&event, FIELD_CLIENT_VERSION, preauth->client_id.version);
 	event_str(&event, FIELD_CLIENT_OS, preauth->client_id.os);
+	/* Whom a stricter policy would cut off, and who that is. */
+	if (session->record->observed != 0)
+		put_tls(&event, session);
+	else
+		event_str(
+		    &event, FIELD_CLIENT_CERT, session->record->client_cert);
 	session->env->ops->emit(session->env->arg, &event);
-}
-
-static void
-put_tls(struct event *event, const struct session *session)
-{
-	const struct end *client = &session->ends[SIDE_CLIENT];
-	struct tls_info info;
-
-	tls_stream_info(client->tls, &info);
-	event_str(event, FIELD_SNI, info.sni);
-	if (session->record->tls_version[0] != '\0') {
-		event_str(event, FIELD_TLS, info.version);
-		event_str(event, FIELD_CIPHER, info.cipher);
-		event_str(event, FIELD_GROUP, info.group);
-		event_bool(event, FIELD_RESUMED, info.resumed);
-		event_str(event, FIELD_ALPN, info.alpn);
-	}
-	if (info.alert != 0)
-		event_u64(event, FIELD_ALERT, info.alert);
-	event_text(event, FIELD_TEXT, info.reason);
 }
 
 static const char *
@@ -224,6 +256,23 @@ put_cause(struct event *event, const struct session *session)
 	event_str(event, FIELD_STATE, session_state_name(session->ended_in));
 }
 
+/* The ways of a handshake to end that the codec doesn't see. */
+static void
+count_left_handshake(const struct session *session)
+{
+	_Atomic uint64_t *failures = session->env->slot->tls_failures;
+
+	if (session->ended_in != SESSION_HANDSHAKE)
+		return;
+	if (session->reason == REASON_TIMEOUT_HANDSHAKE)
+		slot_add(&failures[TLS_FAIL_TIMEOUT], 1);
+	if (session->reason == REASON_RESET)
+		slot_add(&failures[TLS_FAIL_RESET], 1);
+	if (session->reason == REASON_TRUNCATED ||
+	    session->reason == REASON_CLOSED)
+		slot_add(&failures[TLS_FAIL_LEFT], 1);
+}
+
 static void
 emit_end(struct session *session)
 {
@@ -258,6 +307,7 @@ report_end(struct session *session)
 	    (int)REASON_MAX <= (int)SLOT_END_REASONS, "counters for all");
 	slot_add(&env->slot->end_reasons[session->reason], 1);
 	slot_add(&env->slot->connections, (uint64_t)-1);
+	count_left_handshake(session);
 	if (!is_balancers_own(session))
 		emit_end(session);
 	slot_record_begin(record);

@@ -12,6 +12,7 @@
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
+/* needs: tls/section.c tls/client_check.c tls/x509.c */
 /* libs: boringssl uv */
 #include <stdlib.h>
 #include <string.h>

@@ -16,6 +16,7 @@ int
 load_setup(void **state)
 {
 	struct loaded *f = calloc(1, sizeof(*f));
+	char roots[300];
 
 	test_dir_make(f->dir);
 	f->ca = test_cert_make(&(struct test_cert_spec){
@@ -27,6 +28,10 @@ load_setup(void **state)
 	test_chain_write(f->dir, "a.pem",
 	    (const struct test_cert *const[]){&f->good, &f->ca}, 2);
 	test_key_write(f->dir, "a.key", &f->good);
+	test_chain_write(
+	    f->dir, "roots.pem", (const struct test_cert *const[]){&f->ca}, 1);
+	snprintf(roots, sizeof(roots), "%s/roots.pem", f->dir);
+	setenv("SSL_CERT_FILE", roots, 1);
 	*state = f;
 	return 0;
 }

@@ -40,7 +40,7 @@ test_old_one_serves_on(void **state)
 	load_over(f, "", builder_config(running), &keys);
 	assert_true(f->ok);
 	assert_int_equal(f->problems.n_errors, 1);
-	assert_non_null(strstr(f->problems.warnings, "serves on"));
+	assert_non_null(strstr(f->problems.errors, "serves on"));
 	assert_true(load_first(f)->usable);
 	assert_memory_equal(load_first(f)->spki, old.spki, SPKI_HASH_LEN);
 	assert_int_equal(load_first(f)->ders.n, 2);
