@@ -61,6 +61,7 @@ close_all(struct conn *conn)
 
 	conn->closing = true;
 	list_remove(&conn->preauth);
+	list_remove(&conn->shaking);
 	wheel_remove(&conn->deadline);
 	session_fini(&conn->session);
 	worker->conns[conn->record] = NULL;
@@ -225,7 +226,11 @@ on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	struct peer *peer = handle->data;
 
 	(void)suggested;
-	*buf = uv_buf_init((char *)peer->conn->worker->slab, SLAB_IN);
+	/* Without a buffer libuv reads nothing and says UV_ENOBUFS. */
+	if (peer->side == SIDE_CLIENT && shakes_defers(peer->conn))
+		*buf = uv_buf_init(NULL, 0);
+	else
+		*buf = uv_buf_init((char *)peer->conn->worker->slab, SLAB_IN);
 }
 
 static void
@@ -236,6 +241,10 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 
 	if (n == 0 || peer->closing || conn->closing)
 		return;
+	if (n == UV_ENOBUFS) {
+		shakes_add(conn);
+		return;
+	}
 	worker_touch_clock(conn->worker);
 	if (n > 0) {
 		session_received(&conn->session, (enum side)peer->side,
@@ -256,7 +265,9 @@ arm_read(struct conn *conn, struct peer *peer)
 {
 	if (peer == NULL)
 		return;
-	bool wanted = session_wants_read(&conn->session, (enum side)peer->side);
+	bool wanted =
+	    session_wants_read(&conn->session, (enum side)peer->side) &&
+	    (peer != &conn->client || list_is_empty(&conn->shaking));
 	if (wanted == peer->reading)
 		return;
 	peer->reading = wanted;
@@ -367,6 +378,7 @@ conn_new(struct worker *worker, int fd)
 	conn->client.conn = conn;
 	conn->client.side = SIDE_CLIENT;
 	list_init(&conn->preauth);
+	list_init(&conn->shaking);
 	wheel_entry_init(&conn->deadline);
 	uv_tcp_init(&worker->loop, &conn->client.uv.tcp);
 	conn->client.uv.handle.data = &conn->client;

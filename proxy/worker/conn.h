@@ -27,6 +27,7 @@ struct conn {
 	struct session session;
 	struct worker *worker;
 	struct list_link preauth; /* in worker->preauth until RELAY */
+	struct list_link shaking; /* in worker->shaking: input waits */
 	struct wheel_entry deadline;
 	struct peer *backend; /* NULL: none */
 	uint32_t record;
@@ -40,6 +41,10 @@ const char *dial_start(struct conn *conn);
 
 /* For dial.c: the connection is made, or status says why not. */
 void conn_dialed(struct peer *peer, int status);
+
+/* shakes.c: the input of a handshake waits for its turn. */
+bool shakes_defers(const struct conn *conn);
+void shakes_add(struct conn *conn);
 
 void conn_close_peer(struct peer *peer);
 

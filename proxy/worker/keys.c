@@ -13,6 +13,8 @@
 #include "proxy/base/ensure.h"
 #include "proxy/worker/worker.h"
 
+#define REPLIES_PER_TURN 8
+
 struct key_wait {
 	struct list_link link;
 	uint64_t session_id;
@@ -108,8 +110,8 @@ on_keeper(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		return; /* the master keeps both ends: it will not end */
 	worker_touch_clock(keys->worker);
-	/* One burst is at most what the pair holds; then others' turn. */
-	int budget = 64;
+	/* A few: each goes on with a handshake. Then others' turn. */
+	int budget = REPLIES_PER_TURN;
 	while (budget-- > 0 && read_reply(keys, &reply)) {
 		answer(keys, &reply);
 		if (list_is_empty(&keys->asked))

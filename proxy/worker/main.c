@@ -6,7 +6,7 @@
  */
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/events.c */
+/* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
 /* needs: proxy/session/ proxy/limits/admission.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
@@ -330,6 +330,7 @@ worker_init(struct worker *worker)
 	ENSURE(worker->env.tls != NULL);
 	init_slabs(worker);
 
+	shakes_init(worker);
 	uv_timer_init(&worker->loop, &worker->timer);
 	worker->timer.data = worker;
 	uv_prepare_init(&worker->loop, &worker->turn);

@@ -70,6 +70,9 @@ struct worker {
 	uint32_t n_free;
 	struct conn **conns;	  /* by record index */
 	struct list_link preauth; /* conns not logged in, oldest first */
+	struct list_link shaking; /* conns whose handshake waits for a turn */
+	uv_check_t shaking_check;
+	uv_idle_t shaking_idle;
 	uint64_t next_serial;
 
 	bool draining;
@@ -108,6 +111,9 @@ void conn_fire(struct wheel_entry *entry, void *arg);
 /* The oldest that is not logged in; NULL: all are. */
 struct conn *conn_oldest_preauth(const struct worker *worker);
 const struct session *conn_session(const struct conn *conn);
+
+/* shakes.c */
+void shakes_init(struct worker *worker);
 
 /* drain.c */
 void drain_start(struct worker *worker, uint64_t spread_ms);
