@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: ISC
 """A certificate authority for one test run, made with the openssl command."""
+import datetime
 import pathlib
 import subprocess
+import tempfile
 
 NAMES = ("localhost", "mail.example.org", "*.wild.example.org")
 
@@ -36,8 +38,10 @@ class Certs:
                 "-out", self.ca, "-addext", "basicConstraints=critical,CA:TRUE",
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
-    def leaf(self, name, kind="ecdsa", names=NAMES, days=30):
-        """A new certificate in NAME.pem and NAME.key, replacing an old one."""
+    def leaf(self, name, kind="ecdsa", names=NAMES, days=30, seconds=None,
+             starts=-3600):
+        """A new certificate in NAME.pem and NAME.key, replacing an old one;
+        `seconds`: it ends so long from now; `starts`: it begins then."""
         chain = self.directory / f"{name}.pem"
         key = self.directory / f"{name}.key"
         request = self.directory / f"{name}.csr"
@@ -55,8 +59,70 @@ class Certs:
             "extendedKeyUsage=serverAuth\n")
         openssl("req", "-new", "-key", key, "-subj", f"/CN={names[0]}",
                 "-out", request)
-        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey",
-                self._ca_key, "-CAcreateserial", "-days", days, "-extfile",
-                extension, "-out", chain)
+        if seconds is None and starts < 0:
+            openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey",
+                    self._ca_key, "-CAcreateserial", "-days", days,
+                    "-extfile", extension, "-out", chain)
+        else:
+            self._sign(request, extension, chain, starts,
+                       seconds or days * 86400)
         chain.write_bytes(chain.read_bytes() + self.ca.read_bytes())
         return Leaf(chain, key)
+
+    def _sign(self, request, extension, chain, starts, ends):
+        """`openssl x509` knows whole days only."""
+        with tempfile.TemporaryDirectory() as path:
+            directory = pathlib.Path(path)
+            (directory / "index").write_text("")
+            config = directory / "ca.conf"
+            config.write_text(
+                "[ca]\ndefault_ca = d\n[d]\n"
+                f"database = {directory}/index\nnew_certs_dir = {directory}\n"
+                "rand_serial = yes\ndefault_md = sha256\npolicy = p\n"
+                "[p]\ncommonName = supplied\n")
+            now = datetime.datetime.now(datetime.timezone.utc)
+
+            def text(delta):
+                return (now + datetime.timedelta(seconds=delta)).strftime(
+                    "%Y%m%d%H%M%SZ")
+            openssl("ca", "-batch", "-notext", "-config", config, "-cert",
+                    self.ca, "-keyfile", self._ca_key, "-in", request,
+                    "-out", chain, "-extfile", extension, "-startdate",
+                    text(starts), "-enddate", text(ends))
+
+    def client(self, name, alternatives="", common=None):
+        """A client's certificate and key in one file."""
+        both = self.directory / f"client-{name}.pem"
+        key = self.directory / f"client-{name}.key"
+        request = self.directory / f"client-{name}.csr"
+        extension = self.directory / f"client-{name}.ext"
+        extension.write_text(
+            (f"subjectAltName={alternatives}\n" if alternatives else "") +
+            "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
+            "extendedKeyUsage=clientAuth\n")
+        openssl("genpkey", "-algorithm", "EC", "-pkeyopt",
+                "ec_paramgen_curve:P-256", "-out", key)
+        openssl("req", "-new", "-key", key, "-subj", f"/CN={common or name}",
+                "-out", request)
+        openssl("x509", "-req", "-in", request, "-CA", self.ca, "-CAkey",
+                self._ca_key, "-CAcreateserial", "-days", 30, "-extfile",
+                extension, "-out", both)
+        both.write_bytes(both.read_bytes() + key.read_bytes())
+        return both
+
+    def revoke(self, *certificates, seconds=3600):
+        """A revocation list that names the certificates (files)."""
+        with tempfile.TemporaryDirectory() as path:
+            directory = pathlib.Path(path)
+            (directory / "index").write_text("")
+            config = directory / "ca.conf"
+            config.write_text(
+                "[ca]\ndefault_ca = d\n[d]\n"
+                f"database = {directory}/index\ndefault_md = sha256\n")
+            common = ("ca", "-config", config, "-cert", self.ca, "-keyfile",
+                      self._ca_key)
+            for certificate in certificates:
+                openssl(*common, "-revoke", certificate)
+            made = self.directory / "clients.crl"
+            openssl(*common, "-gencrl", "-crlsec", seconds, "-out", made)
+        return made

@@ -13,7 +13,8 @@ from . import CLIENT, GATEWAY, PASSWORD, USER
 TIMEOUT = 20
 
 
-def context(ca=None, alpn=("imap",), version=None, ciphers=None):
+def context(ca=None, alpn=("imap",), version=None, ciphers=None,
+            certificate=None):
     made = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     made.check_hostname = False
     made.verify_mode = ssl.CERT_NONE
@@ -29,6 +30,8 @@ def context(ca=None, alpn=("imap",), version=None, ciphers=None):
         made.maximum_version = version
     if ciphers is not None:
         made.set_ciphers(ciphers)
+    if certificate is not None:     # a file with the key in it
+        made.load_cert_chain(certificate)
     return made
 
 
