@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * An experiment, never installed: a worker that signs by itself, to measure
+ * what the keeper costs. It is the real worker but for keys.c, whose functions
+ * are here; the key is beside the executable, as key.der (PKCS #8).
+ * scripts/bench-handshake puts the other roles beside it.
+ */
+/* needs: proxy/worker/main.c proxy/worker/accept.c proxy/worker/conn.c */
+/* needs: proxy/worker/dial.c proxy/worker/pools.c proxy/worker/wheel.c */
+/* needs: proxy/worker/drain.c proxy/worker/shakes.c proxy/session/ */
+/* needs: proxy/limits/admission.c proxy/imap/ proxy/ipc/ proxy/base/ */
+/* needs: config/snapshot.c backends/pool.c backends/balance.c */
+/* needs: backends/reply.c backends/proxyhdr.c tls/stream.c tls/hello.c */
+/* needs: tls/failure.c tls/policy.c tls/names.c tls/ticket.c tls/random.c */
+/* needs: tls/section.c tls/client_check.c tls/x509.c tls/key.c */
+/* libs: boringssl uv */
+#include <libgen.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/worker/conn.h"
+
+static const struct key_set *
+own_key(void)
+{
+	static struct key_set *set;
+	static uint8_t image[8192];
+	char path[PATH_MAX], name[PATH_MAX + 16];
+	ssize_t n;
+	uint32_t len;
+	FILE *file;
+
+	if (set != NULL)
+		return set;
+	n = readlink("/proc/self/exe", path, sizeof(path) - 1);
+	ENSURE(n > 0);
+	path[n] = '\0';
+	snprintf(name, sizeof(name), "%s/key.der", dirname(path));
+	file = fopen(name, "rb");
+	ENSURE(file != NULL);
+	len = (uint32_t)fread(
+	    image + sizeof(len), 1, sizeof(image) - sizeof(len), file);
+	fclose(file);
+	memcpy(image, &len, sizeof(len));
+	set = key_set_new(span_of(image, len + sizeof(len)));
+	ENSURE(set != NULL);
+	return set;
+}
+
+void
+keys_init(struct keys *keys, struct worker *worker)
+{
+	*keys = (struct keys){.worker = worker, .fd = -1};
+	(void)own_key();
+}
+
+void
+keys_connect(struct keys *keys, int fd)
+{
+	(void)keys;
+	close(fd);
+}
+
+bool
+keys_submit(void *arg, uint64_t session_id, struct key_request *request)
+{
+	struct worker *worker = arg;
+	struct conn *conn = conn_by_id(worker, session_id);
+	struct key_reply reply;
+
+	ENSURE(conn != NULL);
+	key_sign(own_key(), NULL, request, &reply);
+	tls_stream_key_done(conn->session.ends[SIDE_CLIENT].tls, &reply);
+	return true;
+}
