@@ -7,7 +7,8 @@
  */
 /* needs: proxy/worker/main.c proxy/worker/accept.c proxy/worker/conn.c */
 /* needs: proxy/worker/dial.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/shakes.c proxy/session/ */
+/* needs: proxy/worker/drain.c proxy/worker/events.c */
+/* needs: proxy/worker/shakes.c proxy/session/ */
 /* needs: proxy/limits/admission.c proxy/imap/ proxy/ipc/ proxy/base/ */
 /* needs: config/snapshot.c backends/pool.c backends/balance.c */
 /* needs: backends/reply.c backends/proxyhdr.c tls/stream.c tls/hello.c */

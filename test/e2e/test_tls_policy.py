@@ -1,0 +1,254 @@
+# SPDX-License-Identifier: ISC
+"""What a policy refuses is named, and a stricter one can be tried first."""
+import json
+import os
+import random
+import shutil
+import ssl
+import subprocess
+
+import pytest
+
+from support import GATEWAY, USER, scaled, wait_for
+from support.client import Client, context, reset, tcp
+from support.gateway import backend, memory_of
+from test_tls_matrix import client_hello, extension
+
+
+@pytest.fixture
+def gateway(make_gateway, make_backend):
+    made = make_gateway({"a": backend(make_backend())}, tls={
+        "sni": "strict", "handshake_timeout": "1s"}).start()
+    made.wait_up()
+    return made
+
+
+def raw(gateway, data, then=None):
+    with tcp(gateway.port) as sock:
+        sock.sendall(data)
+        if then == "reset":
+            reset(sock)
+        elif then == "wait":
+            sock.settimeout(5)
+            assert sock.recv(10) == b""
+
+
+def shake(gateway, name="localhost", **options):
+    with pytest.raises((ssl.SSLError, OSError)):
+        with Client(gateway.port, server_name=name,
+                    tls=context(**options)) as client:
+            assert client.line() == b"" and client.end == "alert"
+            raise ssl.SSLError
+
+
+# What a client does, the reason in the log, the alert, who ended it.
+REFUSALS = {
+    "version": (lambda g: shake(g, version=ssl.TLSVersion.TLSv1_1,
+                                ciphers="ALL:@SECLEVEL=0"),
+                "tls_version", 70, "gateway"),
+    "cipher": (lambda g: shake(g, version=ssl.TLSVersion.TLSv1_2,
+                               ciphers="AES128-GCM-SHA256"),
+               "tls_cipher", 40, "gateway"),
+    "alpn": (lambda g: shake(g, alpn=("h2",)), "tls_alpn", 120, "gateway"),
+    "sni": (lambda g: shake(g, "nobody.example.net"), "tls_sni", 112,
+            "gateway"),
+    "plain IMAP": (lambda g: raw(g, b"a1 LOGIN x y\r\n"), "plain_imap", None,
+                   "gateway"),
+    "STARTTLS": (lambda g: raw(g, b"a STARTTLS\r\n"), "plain_imap", None,
+                 "gateway"),
+    "plain HTTP": (lambda g: raw(g, b"GET / HTTP/1.1\r\n\r\n"), "plain_http",
+                   None, "gateway"),
+    "timeout": (lambda g: raw(g, b"\x16\x03\x01", "wait"),
+                "timeout_handshake", None, "gateway"),
+    "silence": (lambda g: raw(g, b"", "wait"), "timeout_handshake", None,
+                "gateway"),
+    "reset": (lambda g: raw(g, b"\x16\x03\x01", "reset"), "reset", None,
+              "client"),
+    "gone": (lambda g: raw(g, b"\x16\x03\x01"), "truncated", None, "client"),
+    "distrust": (lambda g: distrust(g), "tls_alert", 48, "client"),
+}
+
+
+def distrust(gateway):
+    """A client that does not know our authority."""
+    tls = ssl.create_default_context()
+    tls.check_hostname = False
+    with pytest.raises(ssl.SSLError):
+        Client(gateway.port, tls=tls)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("kind", REFUSALS)
+def test_refusals(gateway, kind):
+    attack, why, alert, who = REFUSALS[kind]
+    attack(gateway)
+    event = gateway.wait_event("session", state="handshake", why=why)
+    assert event["who"] == who
+    if alert is not None:
+        assert event["alert"] == str(alert)
+    gateway.login().close()
+
+
+def test_the_policy_in_words(gateway, certs):
+    gateway.config["tls public"].update(
+        observe_min_version="TLSv1.3", client_certificates="optional",
+        client_ca=certs.ca, client_cert_user="email")
+    gateway.config["tls public"]["groups"] = "X25519:P-256"
+    done = gateway.check("-t")
+    assert done.returncode == 0, done.stderr
+    for words in ("TLS 1.2 to TLS 1.3", "TLS_AES_128_GCM_SHA256",
+                  "ECDHE-ECDSA-AES128-GCM-SHA256", "X25519:P-256",
+                  "ECDSA 256 bits", "29 days left", "SPKI ",
+                  "localhost mail.example.org *.wild.example.org",
+                  "refused: below TLS 1.2", "unknown server names",
+                  'ALPN offered without "imap"', "tickets: off, because",
+                  "client certificates: checked when there is one",
+                  "1 authorities", "the login name must be an address in it",
+                  "dry run: who would be refused below TLS 1.3"):
+        assert words in done.stdout, (words, done.stdout)
+
+
+@pytest.fixture
+def observed(make_gateway, make_backend):
+    made = make_gateway({"a": backend(make_backend())}, tls={
+        "observe_min_version": "TLSv1.3",
+        "observe_ciphers": "ECDHE-ECDSA-AES256-GCM-SHA384"}).start()
+    made.wait_up()
+    return made
+
+
+@pytest.mark.parametrize("version, ciphers, wanted", [
+    (ssl.TLSVersion.TLSv1_3, None, None),
+    (ssl.TLSVersion.TLSv1_2, None, "version"),
+    (ssl.TLSVersion.TLSv1_2, "ECDHE-ECDSA-AES128-GCM-SHA256",
+     "version,cipher")])
+def test_a_dry_run(observed, version, ciphers, wanted):
+    """They come in as today; the log has who would not."""
+    tls = context(version=version, ciphers=ciphers)
+    with observed.client(tls=tls) as client:
+        client.logged_in()
+        session = client.tls.session
+    login = observed.wait_event("login", verdict="ok")
+    ended = observed.wait_event("session", user=USER)
+    for event in (login, ended):
+        assert event.get("observed") == wanted
+        if wanted is not None:
+            assert event["user"] == USER and event["peer"]
+            assert event["tls"] == "TLSv1.2" and event["sni"] == "localhost"
+            assert event["cipher"] and event["group"]
+    # Also when nothing was negotiated anew, and without a login.
+    with observed.client(tls=tls, session=session) as client:
+        client.greeting()
+        assert client.tls.session_reused
+    event = wait_for(lambda: [e for e in observed.events("session")
+                              if e.get("resumed") == "true"])[-1]
+    assert event.get("observed") == wanted
+
+
+def status(gateway, name):
+    done = subprocess.run(
+        [os.path.join(os.environ["SALLYPORT_BUILD"], "sallyport"), "ctl",
+         "-s", gateway.control, "--json", "status"], capture_output=True,
+        text=True, check=True)
+    for line in done.stdout.splitlines():
+        row = json.loads(line)
+        if row.get("name") == name:
+            return row["value"]
+    raise AssertionError(f"{name} is not in {done.stdout}")
+
+
+def test_a_dry_run_is_counted(observed):
+    before = status(observed, "observed_version")
+    for version in (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3) * 3:
+        observed.client(tls=context(version=version)).close()
+    wait_for(lambda: status(observed, "observed_version") == before + 3)
+    assert status(observed, "observed_cipher") == 0
+
+
+def test_bad_dry_runs_are_refused(observed):
+    observed.config["tls public"]["observe_ciphers"] = "NO-SUCH-SUITE"
+    done = observed.check("-t")
+    assert done.returncode == 1 and "observe_ciphers" in done.stderr
+
+
+def mutate(dice, hello):
+    data = bytearray(hello)
+    for _ in range(dice.randint(1, 8)):
+        at = dice.randrange(5, len(data))
+        data[at] = dice.randrange(256)
+    if dice.random() < 0.2:
+        del data[dice.randrange(6, len(data)):]
+    return bytes(data)
+
+
+def test_malformed_hellos_cost_nothing(make_gateway, make_backend):
+    """Ten thousand (check-full) broken ClientHellos and random names: memory
+    flat, nothing dies, the next client is served."""
+    gateway = make_gateway({"a": backend(make_backend())}).start()
+    gateway.wait_up()
+    dice = random.Random(11)
+
+    def attack():
+        name = dice.randbytes(dice.randint(1, 60)).hex().encode()
+        entry = b"\0" + len(name).to_bytes(2, "big") + name
+        hello = client_hello(
+            len(entry).to_bytes(2, "big") + entry,
+            extension(dice.randrange(65536), dice.randbytes(30)))
+        with tcp(gateway.port) as sock:
+            try:
+                sock.sendall(mutate(dice, hello)
+                             if dice.random() < 0.7 else hello)
+                if dice.random() < 0.5:
+                    sock.settimeout(0.05)
+                    sock.recv(100)
+            except OSError:
+                pass
+    count = scaled(1000)
+    for _ in range(count // 4):
+        attack()
+    before = sum(map(memory_of, gateway.pids("worker")))
+    for _ in range(count):
+        attack()
+    gateway.login().close()
+    assert sum(map(memory_of, gateway.pids("worker"))) - before < 1 << 20
+
+
+SCANNERS = {
+    "sslscan": ["sslscan", "--no-colour", "--show-certificate"],
+    "testssl": ["testssl", "--quiet", "--color", "0", "--warnings", "batch",
+                "--protocols", "--fs", "--server-preference",
+                "--vulnerable"],
+}
+
+
+@pytest.mark.parametrize("preset", ["intermediate", "modern"])
+@pytest.mark.parametrize("scanner", SCANNERS)
+def test_scanners(make_gateway, make_backend, scanner, preset):
+    """Nothing below the preset (check-full, when the package is there)."""
+    if scaled(1) < 10 or shutil.which(SCANNERS[scanner][0]) is None:
+        pytest.skip("check-full's, and needs the Debian package")
+    gateway = make_gateway({"a": backend(make_backend())},
+                           tls={"preset": preset, "alpn": "lax"})
+    gateway.config["gateway"]["log_level"] = "warn"
+    gateway.start().wait_up()
+    done = subprocess.run([*SCANNERS[scanner], f"{GATEWAY}:{gateway.port}"],
+                          capture_output=True, text=True, timeout=900,
+                          check=False)
+    text = done.stdout
+    if scanner == "sslscan":
+        for old in ("SSLv2", "SSLv3", "TLSv1.0", "TLSv1.1"):
+            assert f"{old}     disabled" in text.replace("  ", "  ") or \
+                any(line.split()[:2] == [old, "disabled"]
+                    for line in text.splitlines()), text
+        for word in ("CBC", "RC4", "3DES", "NULL", "EXPORT", "vulnerable to"):
+            assert not any(word in line and "not vulnerable" not in line
+                           for line in text.splitlines()
+                           if line.startswith(("Accepted", "Preferred"))), text
+        if preset == "modern":
+            assert "Accepted  TLSv1.2" not in text
+    else:
+        assert "VULNERABLE (NOT ok)" not in text, text
+        for line in text.splitlines():
+            if line.strip().startswith(("SSLv2", "SSLv3", "TLS 1 ",
+                                        "TLS 1.1")):
+                assert "not offered" in line, line
