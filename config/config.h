@@ -31,10 +31,8 @@ struct items {
 	uint32_t n;
 };
 
-#define CONFIG_NONE UINT32_MAX /* an index that refers to nothing */
-#define CONFIG_MAX_LISTENERS                             \
-	64 /* listening addresses, all sections together \
-	    */
+#define CONFIG_NONE	     UINT32_MAX /* an index that refers to nothing */
+#define CONFIG_MAX_LISTENERS 64		/* addresses, all sections together */
 
 enum config_log_target {
 	LOG_TO_STDERR,
@@ -56,15 +54,14 @@ enum config_log_level {
 struct config_gateway {
 	struct text user;
 	struct text keeper_user;
-	uint32_t workers; /* 1..64, resolved from auto */
-	uint32_t
-	    max_connections;   /* whole gateway; 0: auto, the master resolves */
-	uint32_t max_backends; /* 1..4096 */
-	uint32_t log;	       /* enum config_log_target */
-	uint32_t log_format;   /* enum config_log_format */
-	uint32_t log_level;    /* enum config_log_level */
-	uint32_t log_facility; /* LOG_MAIL... of syslog(3) */
-	struct text log_path;  /* when log is LOG_TO_FILE */
+	uint32_t workers;	  /* 1..64, resolved from auto */
+	uint32_t max_connections; /* 0: auto, the master resolves */
+	uint32_t max_backends;	  /* 1..4096 */
+	uint32_t log;		  /* enum config_log_target */
+	uint32_t log_format;	  /* enum config_log_format */
+	uint32_t log_level;	  /* enum config_log_level */
+	uint32_t log_facility;	  /* LOG_MAIL... of syslog(3) */
+	struct text log_path;	  /* when log is LOG_TO_FILE */
 	struct text audit_log;
 	struct text control; /* path, empty: off */
 	struct text control_group;
@@ -126,8 +123,7 @@ struct config_tls {
 	uint16_t min_version; /* 0x0303, 0x0304; resolved from the preset */
 	uint16_t max_version;
 	struct text ciphers; /* as written; empty: the preset's */
-	struct text
-	    groups; /* as written, separated by colons; empty: default */
+	struct text groups;  /* as written, by colons; empty: default */
 	struct text sigalgs;
 	uint32_t alpn; /* enum config_alpn */
 	uint32_t sni;  /* enum config_sni */
@@ -141,12 +137,11 @@ struct config_tls {
 	struct text client_ca;
 	struct text client_crl;
 	bool client_crl_expired_accept;
-	struct items client_pins;  /* struct text */
-	struct items client_names; /* struct text */
-	uint32_t client_cert_user; /* 0 off, 1 email, 2 dns, 3 cn */
-	/* What the master read from client_ca and client_crl. */
-	struct items client_ca_ders;  /* struct text */
-	struct items client_crl_ders; /* struct text */
+	struct items client_pins;    /* struct text */
+	struct items client_names;   /* struct text */
+	uint32_t client_cert_user;   /* 0 off, 1 email, 2 dns, 3 cn */
+	struct items client_ca_ders; /* struct text; from the files */
+	struct items client_crl_ders;
 };
 
 #define SPKI_HASH_LEN 32 /* SHA-256 of the DER SubjectPublicKeyInfo */
@@ -175,8 +170,8 @@ struct config_certificate {
 	int64_t not_before; /* seconds since 1970 */
 	int64_t not_after;
 	int64_t loaded;	   /* since when it serves */
-	uint32_t renewals; /* since the gateway's start */
-	uint32_t refused;  /* renewals that were faulty */
+	uint32_t renewals; /* since the gateway's start, */
+	uint32_t refused;  /* and how many were faulty */
 };
 
 /* A token bucket: count per period, at most burst at once. */

@@ -154,11 +154,16 @@ tls_engine_use(struct tls_engine *engine, const struct config *config,
     const struct tickets_area *tickets)
 {
 	sections_free(engine->sections, engine->n_sections);
-	engine->sections = config != NULL ? sections_new(config) : NULL;
-	/* Without memory nobody gets in. */
-	engine->config = engine->sections != NULL ? config : NULL;
-	engine->n_sections = engine->config != NULL ? config->tls.n : 0;
+	engine->sections = NULL;
+	engine->n_sections = 0;
+	engine->config = NULL;
 	engine->tickets = tickets;
+	if (config != NULL)
+		engine->sections = sections_new(config);
+	if (engine->sections == NULL)
+		return; /* out of memory, or no snapshot: nobody gets in */
+	engine->n_sections = config->tls.n;
+	engine->config = config;
 }
 
 /* Every call into BoringSSL that does I/O stands between enter and leave. */

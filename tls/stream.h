@@ -17,6 +17,7 @@
 #define TLS_STREAM_H
 
 #include "config/config.h"
+#include "tls/failure.h"
 #include "tls/key.h"
 #include "tls/ticket.h"
 
@@ -33,38 +34,6 @@ enum tls_status {
 	TLS_CLOSED,    /* the peer's close_notify */
 	TLS_FAILED,    /* see tls_stream_failure(); an alert may be in out */
 };
-
-/* Why a stream failed: each is a counter and a word in the log. */
-#define TLS_FAILURES(X)                                                     \
-	X(NONE, "none")                                                     \
-	X(VERSION, "tls_version") /* alert 70 */                            \
-	X(CIPHER, "tls_cipher")	  /* alert 40, no shared cipher */          \
-	X(GROUP, "tls_group")	  /* alert 40, no shared group */           \
-	X(SIGALG, "tls_sigalg")	  /* alert 40 */                            \
-	X(ALPN, "tls_alpn")	  /* alert 120 */                           \
-	X(SNI, "tls_sni")	  /* alert 112 */                           \
-	X(NO_CERTIFICATE, "tls_no_certificate") /* none usable: alert 80 */ \
-	X(CLIENT_CERTIFICATE, "tls_client_certificate")                     \
-	X(PLAIN_IMAP, "plain_imap") /* plaintext on the TLS port */         \
-	X(PLAIN_HTTP, "plain_http")                                         \
-	X(NOT_TLS, "not_tls")                                               \
-	X(ALERT, "tls_alert")	    /* the peer sent a fatal alert */       \
-	X(PROTOCOL, "tls_protocol") /* anything else the peer did */        \
-	X(KEY, "tls_key")	    /* the keeper refused or failed */      \
-	X(INTERNAL, "tls_internal") /* out of memory, out of room */        \
-	/* Of the connection, in a handshake; the session counts these. */  \
-	X(TIMEOUT, "tls_timeout")                                           \
-	X(RESET, "tls_reset")                                               \
-	X(LEFT, "tls_left") /* FIN */
-
-enum tls_failure {
-#define X(name, text) TLS_FAIL_##name,
-	TLS_FAILURES(X)
-#undef X
-	TLS_FAIL_MAX
-};
-
-const char *tls_failure_name(enum tls_failure failure);
 
 struct tls_engine;
 struct tls_stream;

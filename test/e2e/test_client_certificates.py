@@ -7,9 +7,9 @@ import ssl
 
 import pytest
 
-from support import PASSWORD, USER, wait_for
+from support import PASSWORD, USER, scaled, wait_for
 from support.client import context
-from support.gateway import backend
+from support.gateway import backend, memory_of
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -223,3 +223,24 @@ def test_a_fault_at_the_start(make_gateway, make_backend, certs, scratch):
     gateway.config["tls public"].pop("client_ca")
     done = gateway.check("-t")
     assert done.returncode == 1 and "client_pins" in done.stderr
+
+
+def test_what_a_session_costs(make, anna):
+    """A certificate that was checked is not kept: 3 KB a session stays true."""
+    count = scaled(250)
+    costs = {}
+    for mode, certificate in (("off", None), ("required", anna)):
+        gateway = make(**({"client_certificates": "off", "client_ca": None}
+                          if mode == "off" else {}))
+        for _ in range(30):
+            enter(gateway, certificate).close()
+        held = [enter(gateway, certificate).logged_in()
+                for _ in range(count)]
+        full = sum(map(memory_of, gateway.pids("worker")))
+        held += [enter(gateway, certificate).logged_in()
+                 for _ in range(count)]
+        costs[mode] = (sum(map(memory_of, gateway.pids("worker"))) -
+                       full) / count
+        for client in held:
+            client.close()
+    assert costs["required"] - costs["off"] < 700, costs

@@ -20,6 +20,7 @@
 #include <string.h>
 
 #include "test/support/tls_fixture.h"
+#include "tls/policy.h"
 
 static void
 test_certificate_by_client(void **state)
@@ -176,6 +177,28 @@ test_plaintext(void **state)
 	expect_plain(f->world, "\x7f\x01\x02\xff\xfe\xfd", TLS_FAIL_NOT_TLS);
 }
 
+/* The hybrid group first where the linked BoringSSL has it. */
+static void
+test_groups(void **state)
+{
+	struct fixture *f = *state;
+	const char *ours = policy_default_groups();
+	bool has_hybrid = strncmp(ours, "X25519MLKEM768:", 15) == 0;
+	struct client_options o = {.sni = "mail.test", .groups = ours};
+	struct pair *pair = pair_new(f->world, LAX, &o);
+
+	assert_true(pair_handshake(pair));
+	assert_string_equal(
+	    pair_info(pair).group, has_hybrid ? "X25519MLKEM768" : "X25519");
+	pair_free(pair);
+	/* The client's order does not count. */
+	o.groups = "P-256:X25519";
+	pair = pair_new(f->world, LAX, &o);
+	assert_true(pair_handshake(pair));
+	assert_string_equal(pair_info(pair).group, "X25519");
+	pair_free(pair);
+}
+
 static void
 test_ocsp_is_stapled(void **state)
 {
@@ -201,6 +224,7 @@ main(void)
 	    cmocka_unit_test(test_alpn),
 	    cmocka_unit_test(test_refusals),
 	    cmocka_unit_test(test_plaintext),
+	    cmocka_unit_test(test_groups),
 	    cmocka_unit_test(test_ocsp_is_stapled),
 	};
 
