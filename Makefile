@@ -203,7 +203,7 @@ check-e2e: all
 	@$(PYTHON) -B -m pytest -p no:cacheprovider -q $(PYTEST) $(E2E)
 
 check-full:
-	+@scripts/bootstrap build check
+	+@scripts/bootstrap build check scan
 	+@SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE)) $(MAKE) check-parts \
 		SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE))
 	+@$(MAKE) bench-idle
