@@ -11,7 +11,7 @@ import time
 
 import pytest
 
-from support import scaled, wait_for
+from support import SCALE, scaled, wait_for
 from support.certs import openssl
 from support.client import context
 from support.gateway import backend, memory_of
@@ -307,7 +307,7 @@ def test_renewals_under_load(make, certs, place):
     """Each handshake shows the old one or the new one; memory stays."""
     gateway = make()
     gateway.wait_up()
-    count = scaled(12)
+    count = scaled(20) if SCALE >= 10 else 8
     leaves = [certs.leaf(f"load{number % 40}-{number // 40}")
               for number in range(count)]
     seen, faults = set(), []
