@@ -36,7 +36,20 @@ enum backend_state {
 	BACKEND_DOWN,
 	BACKEND_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED: never used
 				*/
-	BACKEND_DRAINING,
+	BACKEND_DRAINING, /* by hand, or its section is gone: no new sessions */
+	BACKEND_EJECTED,  /* checks are good, logins failed: a last resort */
+};
+
+/* What was said of it by hand (ctl): it outlives checks and reloads. */
+enum backend_admin {
+	ADMIN_NONE,
+	ADMIN_DRAIN,
+	ADMIN_DOWN,
+};
+
+struct backend_ref {
+	uint32_t index;
+	uint32_t generation;
 };
 
 /* Where to connect: an address, or a Unix socket when path is not empty. */
@@ -55,10 +68,15 @@ struct backend {
 	uint32_t tier;
 	uint32_t max_connections; /* 0: unlimited */
 	uint32_t client_ip;	  /* enum config_client_ip */
+	uint32_t admin;		  /* enum backend_admin */
+	uint32_t zero;
 	uint32_t n_sources;
 	struct addr sources[BACKEND_SOURCES_MAX];
 	uint32_t latency_us; /* of the last good check; 0: none yet */
 	uint64_t since_ms;   /* CLOCK_MONOTONIC, of the last change of state */
+	/* The same, of its way from down or ejected to up; 0: it was never
+	 * away. It comes back slowly from then on. */
+	uint64_t recovered_ms;
 	/* As the last good check saw it: "IMAP4rev1 IDLE ...", or empty. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
 };
@@ -76,9 +94,24 @@ struct backends_area {
 	struct backend_entry entries[];
 };
 
+/*
+ * How attempts went, so that the monitor can tell a backend that fails all from
+ * one that refuses a single client: a worker cannot write what decides.
+ */
+#define LOAD_NEWS 256
+
+struct load_news {
+	_Atomic uint64_t backend; /* index << 32 | generation */
+	_Atomic uint64_t
+	    client; /* hash_client() of a failure; 0: it went well */
+};
+
 struct load_area {
 	uint32_t n_entries;
 	uint32_t zero;
+	_Atomic uint64_t
+	    n_news; /* ever told; the last LOAD_NEWS are in `news` */
+	struct load_news news[LOAD_NEWS];
 	_Atomic uint32_t active[]; /* sessions of this worker per entry */
 };
 
@@ -107,6 +140,18 @@ bool backends_area_read(const struct backends_area *area, uint32_t index,
  */
 bool backends_area_peek(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
+
+/* By its worker: one more attempt that failed (client is not 0) or went well.
+ */
+void load_area_tell(
+    struct load_area *area, struct backend_ref ref, uint64_t client);
+
+/*
+ * By the monitor: the next news behind *seen. False: there are none. What was
+ * overwritten meanwhile is skipped.
+ */
+bool load_area_next(const struct load_area *area, uint64_t *seen,
+    struct backend_ref *out_ref, uint64_t *out_client);
 
 /* Sum over the load areas of all slots, at most UINT32_MAX; loads[i] may be
  * NULL. */

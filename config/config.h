@@ -80,6 +80,9 @@ enum config_mechanism {
 	MECHANISM_XOAUTH2 = 1 << 2,
 	MECHANISM_OAUTHBEARER = 1 << 3,
 	MECHANISM_OTHER = 1 << 4, /* relayed line by line */
+	/* Of what is relayed only what names the user; set where a pool needs
+	 * the name, not by a key. */
+	MECHANISM_NAMED = 1 << 5,
 };
 
 struct config_listen {
@@ -239,6 +242,7 @@ struct config_pool {
 	uint64_t resolve_interval_ms;
 	uint32_t queue;
 	struct text route;
+	struct items routes; /* struct config_route: config/route.h */
 };
 
 /* How the backend learns the client's address. */

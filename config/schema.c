@@ -57,8 +57,8 @@ static const struct word cert_users[] = {
 static const struct word admit_refuse[] = {
     {"admit", 0, 0}, {"refuse", 1, 0}, {0}};
 static const struct word balances[] = {{"least", BALANCE_LEAST, 0},
-    {"round_robin", BALANCE_ROUND_ROBIN, 0}, {"source", BALANCE_SOURCE, 1},
-    {"user", BALANCE_USER, 1}, {0}};
+    {"round_robin", BALANCE_ROUND_ROBIN, 0}, {"source", BALANCE_SOURCE, 0},
+    {"user", BALANCE_USER, 0}, {0}};
 static const struct word no_bye[] = {{"no", 0, 0}, {"bye", 1, 0}, {0}};
 static const struct word client_ips[] = {{"none", CLIENT_IP_NONE, 0},
     {"proxy_v1", CLIENT_IP_PROXY_V1, 0}, {"proxy_v2", CLIENT_IP_PROXY_V2, 0},
@@ -374,17 +374,17 @@ static const struct row pool_rows[] = {
 	 RELOAD, BUILT, "Backends up in a tier, else the next tier is used."},
 	{"slow_start", "30s", VALUE_DURATION,
 	 FIELD(pool, slow_start_ms), 0, 1 * D, NULL,
-	 RELOAD, NOT_BUILT, "Time in which a backend comes to its full share."},
+	 RELOAD, BUILT, "Time in which a backend comes to its full share."},
 	{"resolve_interval", "30s", VALUE_DURATION,
 	 FIELD(pool, resolve_interval_ms), 1 * S, 1 * D, NULL,
 	 RELOAD, BUILT,
 	 "Time after which the name of a backend is looked up again."},
 	{"queue", "1000", VALUE_NUMBER,
 	 FIELD(pool, queue), 0, 1000000, NULL,
-	 RELOAD, NOT_BUILT, "Logins that may wait for a backend with room."},
+	 RELOAD, BUILT, "Logins that may wait for a backend with room."},
 	{"route", "", VALUE_PATH,
 	 FIELD(pool, route), 0, 0, NULL,
-	 RELOAD, NOT_BUILT,
+	 RELOAD, BUILT,
 	 "File that maps users and domains to pools and backends."},
 };
 

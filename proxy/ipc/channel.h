@@ -52,7 +52,8 @@ enum area_kind {
 	AREA_BACKENDS,
 	AREA_LOAD,
 	AREA_TICKETS,
-	AREA_LIMITER
+	AREA_LIMITER,
+	AREA_USERS
 };
 
 struct hello {

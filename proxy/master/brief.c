@@ -53,6 +53,17 @@ give_loads(struct child *child)
 	}
 }
 
+/* To workers only: it says who is logged in where. */
+static void
+give_users(struct child *child)
+{
+	const struct areas *areas = &child->master->areas;
+	for (uint32_t i = 0; i < areas->n_slots; i++)
+		give(child, MESSAGE_AREA, i, AREA_USERS,
+		    i == child->slot ? areas->users[i].rw_fd
+				     : areas->users[i].ro_fd);
+}
+
 static void
 give_areas(struct child *child)
 {
@@ -62,6 +73,7 @@ give_areas(struct child *child)
 		give(child, MESSAGE_AREA, child->slot, AREA_SLOT,
 		    areas->slots[child->slot].rw_fd);
 		give_loads(child);
+		give_users(child);
 		give(child, MESSAGE_AREA, 0, AREA_BACKENDS,
 		    areas->backends.ro_fd);
 		give(

@@ -5,10 +5,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/route.h"
 #include "proxy/base/ensure.h"
 #include "proxy/master/watch.h"
 #include "tls/policy.h"
@@ -87,6 +90,26 @@ settle_connections(
 	    request->capacity);
 }
 
+static void
+load_routes(struct compiled *compiled)
+{
+	struct builder *builder = compiled->builder;
+
+	for (uint32_t i = 0; i < builder_config(builder)->pools.n; i++) {
+		const struct config *config = builder_config(builder);
+		char path[PATH_MAX];
+		struct secret text;
+		snprintf(path, sizeof(path), "%s",
+		    config_text(config, config_pool_at(config, i)->route));
+		if (path[0] == '\0' ||
+		    !compile_read(path, &text, &compiled->problems))
+			continue;
+		route_load_text(
+		    builder, i, path, span_secret(&text), &compiled->problems);
+		secret_wipe(&text);
+	}
+}
+
 bool
 compile(const struct compile_request *request, struct compiled *out)
 {
@@ -98,10 +121,12 @@ compile(const struct compile_request *request, struct compiled *out)
 	if (request->running != NULL)
 		config_keep_order(out->builder, request->running);
 	policy_check(out->builder, request->path, &out->problems);
+	/* Before its files are read: a change meanwhile is seen later. */
+	out->files = watch_signature(builder_config(out->builder));
+	load_routes(out);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);
-	out->files = watch_signature(builder_config(out->builder));
 	if (certificates_load(out->builder, request->path, request->running,
 		request->running_keys, &out->faults, &out->keys))
 		return true;

@@ -51,6 +51,9 @@ watch_signature(const struct config *config)
 		hash = mix_file(hash, config_text(config, certificate->key));
 		hash = mix_file(hash, config_text(config, certificate->ocsp));
 	}
+	for (uint32_t i = 0; i < config->pools.n; i++)
+		hash = mix_file(hash,
+		    config_text(config, config_pool_at(config, i)->route));
 	return hash;
 }
 
@@ -109,12 +112,13 @@ mark_file(struct watch *watch, const char *path)
 		mark_directory_of(watch, target);
 }
 
-/* Three files of a certificate, two directories each. */
+/* Three files of a certificate, one of a pool, two directories each. */
 static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
-	size_t n = (size_t)config->certificates.n * 3 * 2;
+	size_t n = (size_t)config->certificates.n * 3 * 2 +
+		   (size_t)config->pools.n * 2;
 	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
 	if (watch->marks == NULL)
 		return; /* stat(2) goes on */
@@ -125,6 +129,9 @@ add_marks(struct watch *watch)
 		mark_file(watch, config_text(config, certificate->key));
 		mark_file(watch, config_text(config, certificate->ocsp));
 	}
+	for (uint32_t i = 0; i < config->pools.n; i++)
+		mark_file(watch,
+		    config_text(config, config_pool_at(config, i)->route));
 }
 
 void

@@ -35,6 +35,7 @@ level_of(enum backend_state state)
 	case BACKEND_UNCHECKED:
 	case BACKEND_DOWN:
 	case BACKEND_DRAINING:
+	case BACKEND_EJECTED:
 		break;
 	}
 	return LEVEL_WARN;

@@ -16,6 +16,7 @@
 
 #include <string.h>
 
+#include "backends/hash.h"
 #include "proxy/base/ensure.h"
 
 static void choose(struct session *session);
@@ -26,8 +27,9 @@ attempt_drop_backend(struct session *session)
 	struct session_env *env = session->env;
 	struct preauth *preauth = session->preauth;
 
+	list_remove(&session->queue);
 	if (session->counted)
-		env->ops->count(env->arg, session->backend.index, -1);
+		env->ops->release(env->arg, session);
 	session->counted = false;
 	if (session->dial != DIAL_NONE) {
 		session->drop_backend = true;
@@ -120,13 +122,15 @@ choose(struct session *session)
 	case BALANCE_ALL_FULL:
 		wait_for_backend(session, BACKEND_POLL_MS, "pool_full");
 		return;
+	case BALANCE_NO_QUEUE:
+		say_unavailable(session, "queue_full");
+		return;
 	case BALANCE_ALL_TRIED:
 		wait_for_backend(
 		    session, BACKEND_RETRY_MS, preauth->last_trouble);
 		return;
 	}
 	preauth->tried[preauth->n_tried++] = session->backend;
-	env->ops->count(env->arg, session->backend.index, 1);
 	session->counted = true;
 	session->dial = DIAL_WANTED;
 	preauth->attempt_deadline_ms =
@@ -150,6 +154,8 @@ attempt_start(struct session *session)
 	preauth->phase = PHASE_ATTEMPT;
 	preauth->n_tried = 0;
 	preauth->last_trouble = "none";
+	struct span user = session_user(session);
+	session->user_key = user.len > 0 ? hash_user(user) : 0;
 	preauth->login_deadline_ms = now + pool->login_timeout_ms;
 	preauth->wait_deadline_ms = now + pool->wait_for_backend_ms;
 	preauth->preauth_left_ms =
@@ -259,7 +265,7 @@ on_lost(struct session *session, const char *trouble)
 
 	slot_add(&env->slot->backend_failures, 1);
 	env->ops->outcome(env->arg, session, &session->preauth->backend,
-	    OUTCOME_FAILED, trouble);
+	    OUTCOME_LOST, trouble);
 	say_unavailable(session, trouble);
 }
 

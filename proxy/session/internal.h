@@ -62,7 +62,6 @@ void session_end_tls(struct session *session);
 void session_count_in(struct session *session, uint64_t octets);
 void session_count_out(struct session *session, uint64_t octets);
 const struct config_listen *session_listen(const struct session *session);
-const struct config_pool *session_pool(const struct session *session);
 
 /* relay.c */
 bool relay_step(struct session *session);

@@ -3,14 +3,15 @@
  * A worker: one libuv loop, one thread, everything a connection needs. This
  * header is the worker's own context, shared by the files of this directory:
  * main.c (messages of the master, the timer), accept.c, conn.c (the driver of
- * a session), dial.c, keys.c (the keeper), pools.c (the choice of a backend),
- * drain.c.
+ * a session), dial.c, keys.c (the keeper), pools.c (what is known of
+ * pools), choose.c (who gets which backend), drain.c.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
 #include <uv.h>
 
+#include "backends/live.h"
 #include "proxy/session/session.h"
 #include "proxy/worker/events.h"
 #include "proxy/worker/keys.h"
@@ -49,6 +50,7 @@ struct worker {
 	struct slot_area *area;
 	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
 	const struct backends_area *backends;
+	struct live_tables live;
 	const struct tickets_area *tickets;
 	struct events events;
 
