@@ -562,6 +562,12 @@ login_awaits_greeting(const struct login *login)
 	return login->step == STEP_GREETING;
 }
 
+bool
+login_is_preparing(const struct login *login)
+{
+	return login->step <= STEP_MESSAGE && !login->has_sent;
+}
+
 struct span
 login_challenge(const struct login *login)
 {

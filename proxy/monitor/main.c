@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/monitor/ backends/pool.c backends/health.c backends/probe.c */
+/* needs: backends/eject.c */
 /* needs: backends/proxyhdr.c backends/reply.c config/snapshot.c */
 /* needs: proxy/ipc/ proxy/base/ */
 /* libs: uv cares */
@@ -21,6 +22,7 @@
 #include "proxy/monitor/monitor.h"
 #include "proxy/monitor/resolve.h"
 #include "proxy/monitor/rounds.h"
+#include "proxy/monitor/standing.h"
 #include "proxy/monitor/table.h"
 
 #define READY_MAX_MS  1000 /* the gateway starts without us after that */
@@ -239,6 +241,7 @@ on_start(struct monitor *monitor)
 	uv_timer_start(&monitor->ready, on_ready_timer, READY_MAX_MS, 0);
 	table_adopt(monitor);
 	table_sync(monitor);
+	standing_start(monitor);
 	monitor_check_ready(monitor);
 }
 
@@ -310,6 +313,7 @@ init(struct monitor *monitor)
 		role_fatal("no event loop");
 	uv_timer_init(&monitor->loop, &monitor->tick);
 	uv_timer_init(&monitor->loop, &monitor->sweep);
+	uv_timer_init(&monitor->loop, &monitor->look);
 	uv_timer_init(&monitor->loop, &monitor->ready);
 	monitor->channel.data = monitor;
 	uv_poll_start(

@@ -55,6 +55,15 @@ table_begin_event(struct event *event, const struct backend *backend,
 
 /* ---- entries come and go ----------------------------------------------- */
 
+/* What the last check must have found. */
+static enum backend_state
+checked_state(const struct backend *backend)
+{
+	if (backend->admin != ADMIN_NONE)
+		return BACKEND_UNCHECKED;
+	return backend->state == BACKEND_EJECTED ? BACKEND_UP : backend->state;
+}
+
 static void
 adopt(struct monitor *monitor, uint32_t index)
 {
@@ -74,8 +83,10 @@ adopt(struct monitor *monitor, uint32_t index)
 	if (backend->state == BACKEND_UNUSED)
 		return;
 	node->in_use = true;
-	node->adopted = backend->state != BACKEND_DRAINING;
-	node->health.state = backend->state;
+	node->leaving =
+	    backend->state == BACKEND_DRAINING && backend->admin != ADMIN_DRAIN;
+	node->adopted = !node->leaving;
+	node->health.state = checked_state(backend);
 }
 
 void
@@ -108,6 +119,8 @@ drain(struct monitor *monitor, uint32_t index)
 
 	rounds_forget(monitor, index);
 	node->adopted = false;
+	node->leaving = true;
+	node->backend.admin = ADMIN_NONE;
 	node->backend.state = BACKEND_DRAINING;
 	node->backend.since_ms = table_now(monitor);
 	table_write(monitor, index);
@@ -143,7 +156,7 @@ table_sweep(struct monitor *monitor)
 
 	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
 		const struct node *node = &monitor->nodes[i];
-		if (!node->in_use || node->backend.state != BACKEND_DRAINING)
+		if (!node->in_use || !node->leaving)
 			continue;
 		if (has_drained(monitor, i)) {
 			release(monitor, i);
@@ -259,7 +272,8 @@ update(struct monitor *monitor, struct node *node, const struct wish *wish)
 	backend->max_connections = wish->backend->max_connections;
 	backend->client_ip = wish->backend->client_ip;
 	copy_sources(monitor->config, wish->backend, backend);
-	if (backend->state == BACKEND_DRAINING) {
+	if (node->leaving) {
+		node->leaving = false;
 		node->health = (struct health){.state = BACKEND_UNCHECKED};
 		backend->state = BACKEND_UNCHECKED;
 		backend->since_ms = table_now(monitor);
@@ -404,7 +418,7 @@ table_sync(struct monitor *monitor)
 		const struct node *node = &monitor->nodes[i];
 		if (!node->in_use || node->wanted)
 			continue;
-		if (node->backend.state != BACKEND_DRAINING)
+		if (!node->leaving)
 			drain(monitor, i);
 		is_draining = true;
 	}

@@ -278,10 +278,11 @@ on_status(struct session *session, enum login_status status)
 
 	switch (status) {
 	case LOGIN_WAIT:
-		if (!login_awaits_greeting(preauth->login))
+		if (!login_is_preparing(preauth->login))
 			preauth->attempt_deadline_ms = 0;
 		break;
 	case LOGIN_CHALLENGE:
+		preauth->attempt_deadline_ms = 0;
 		ask_client(session);
 		break;
 	case LOGIN_OK:
