@@ -263,6 +263,32 @@ check_pool(struct draft *draft, uint32_t index)
 		    "(RFC 9051 section 5.4)");
 }
 
+#define TLS_VERIFY 1
+#define TLS_PIN	   2
+
+static void
+check_backend_tls(
+    struct draft *draft, uint32_t index, const struct config_backend *backend)
+{
+	uint32_t line =
+	    draft_line(draft, SECTION_BACKEND, index, "backend_tls");
+
+	if (backend->backend_tls == TLS_VERIFY &&
+	    backend->backend_tls_ca.len == 0)
+		draft_error(draft, line,
+		    "backend_tls = verify: expected backend_tls_ca, the "
+		    "authorities to verify by");
+	if (backend->backend_tls == TLS_VERIFY && backend->unix_path.len > 0 &&
+	    backend->backend_tls_name.len == 0)
+		draft_error(draft, line,
+		    "backend_tls = verify: a Unix socket has no name, "
+		    "expected backend_tls_name");
+	if (backend->backend_tls == TLS_PIN &&
+	    backend->backend_tls_pin.len == 0)
+		draft_error(
+		    draft, line, "backend_tls = pin: expected backend_tls_pin");
+}
+
 static void
 check_backend(struct draft *draft, uint32_t index)
 {
@@ -277,6 +303,7 @@ check_backend(struct draft *draft, uint32_t index)
 		    "client_ip = none: backend %s sees one address for all "
 		    "clients, its limits per address hit everyone",
 		    text_of(draft, backend->name));
+	check_backend_tls(draft, index, backend);
 	if (backend->unix_path.len > 0 && backend->source_ip.n > 0)
 		draft_error(draft,
 		    draft_line(draft, SECTION_BACKEND, index, "source_ip"),

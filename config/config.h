@@ -268,6 +268,7 @@ struct config_backend {
 	uint32_t client_ip;	/* enum config_client_ip */
 	uint32_t backend_tls;	/* 0 off, 1 verify, 2 pin */
 	struct text backend_tls_ca;
+	struct items backend_tls_ca_ders; /* struct text: DER certificates */
 	struct text backend_tls_name;
 	struct text backend_tls_pin;
 	struct text backend_tls_cert;

@@ -53,6 +53,7 @@ struct tls_stream {
 	struct tls_engine *engine;
 	SSL *ssl; /* NULL until the first octet */
 	struct tls_handshake *handshake;
+	struct tls_expected *expected; /* it connects; NULL: it accepts */
 	char *sni; /* only when SSL_get_servername() is not lower case */
 	uint64_t id;
 	uint32_t listen;

@@ -14,6 +14,7 @@
 #include "config/route.h"
 #include "proxy/base/ensure.h"
 #include "proxy/master/watch.h"
+#include "tls/backend_load.h"
 #include "tls/policy.h"
 
 #define TEXT_MAX (64 << 20)
@@ -110,6 +111,30 @@ load_routes(struct compiled *compiled)
 	}
 }
 
+static void
+load_authorities(struct compiled *compiled)
+{
+	struct builder *builder = compiled->builder;
+
+	for (uint32_t i = 0; i < builder_config(builder)->backends.n; i++) {
+		const struct config *config = builder_config(builder);
+		char path[PATH_MAX];
+		struct secret text;
+		snprintf(path, sizeof(path), "%s",
+		    config_text(
+			config, config_backend_at(config, i)->backend_tls_ca));
+		if (path[0] == '\0' ||
+		    !compile_read(path, &text, &compiled->problems))
+			continue;
+		const char *why =
+		    tls_backend_load_ca(builder, i, span_secret(&text));
+		if (why != NULL)
+			problems_error(
+			    &compiled->problems, "%s: %s", path, why);
+		secret_wipe(&text);
+	}
+}
+
 bool
 compile(const struct compile_request *request, struct compiled *out)
 {
@@ -124,6 +149,7 @@ compile(const struct compile_request *request, struct compiled *out)
 	/* Before its files are read: a change meanwhile is seen later. */
 	out->files = watch_signature(builder_config(out->builder));
 	load_routes(out);
+	load_authorities(out);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);

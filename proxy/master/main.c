@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
-/* needs: backends/live.c */
+/* needs: backends/live.c tls/backend_load.c */
 /* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c */
 /* needs: tls/names_build.c tls/policy.c tls/policy_check.c tls/ticket.c */
 /* libs: boringssl uv inih */

@@ -54,6 +54,10 @@ watch_signature(const struct config *config)
 	for (uint32_t i = 0; i < config->pools.n; i++)
 		hash = mix_file(hash,
 		    config_text(config, config_pool_at(config, i)->route));
+	for (uint32_t i = 0; i < config->backends.n; i++)
+		hash = mix_file(
+		    hash, config_text(config,
+			      config_backend_at(config, i)->backend_tls_ca));
 	return hash;
 }
 
@@ -112,13 +116,14 @@ mark_file(struct watch *watch, const char *path)
 		mark_directory_of(watch, target);
 }
 
-/* Three files of a certificate, one of a pool, two directories each. */
+/* Three files of a certificate, one of a pool or backend, two directories each.
+ */
 static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
 	size_t n = (size_t)config->certificates.n * 3 * 2 +
-		   (size_t)config->pools.n * 2;
+		   (size_t)config->pools.n * 2 + (size_t)config->backends.n * 2;
 	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
 	if (watch->marks == NULL)
 		return; /* stat(2) goes on */
@@ -132,6 +137,10 @@ add_marks(struct watch *watch)
 	for (uint32_t i = 0; i < config->pools.n; i++)
 		mark_file(watch,
 		    config_text(config, config_pool_at(config, i)->route));
+	for (uint32_t i = 0; i < config->backends.n; i++)
+		mark_file(
+		    watch, config_text(config,
+			       config_backend_at(config, i)->backend_tls_ca));
 }
 
 void

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/monitor/ backends/pool.c backends/health.c backends/probe.c */
-/* needs: backends/eject.c */
+/* needs: backends/eject.c tls/backend.c tls/backends.c tls/stream.c */
+/* needs: tls/hello.c tls/failure.c tls/policy.c tls/names.c tls/ticket.c */
+/* needs: tls/random.c */
 /* needs: backends/proxyhdr.c backends/reply.c config/snapshot.c */
 /* needs: proxy/ipc/ proxy/base/ */
-/* libs: uv cares */
+/* libs: boringssl uv cares */
 /*
  * The monitor's side of the channel: takes what the master hands over, begins
  * at START, follows snapshots, ends with the channel. Started by the master.
@@ -193,6 +195,7 @@ on_snapshot(struct monitor *monitor, struct message *message)
 	tell_master(MESSAGE_ACK, message->arg, next == NULL);
 	if (next == NULL)
 		return;
+	tls_backends_forget(&monitor->secure);
 	snapshot_unmap(monitor->config);
 	monitor->config = next;
 	if (!monitor->is_started)

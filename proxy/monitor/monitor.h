@@ -21,6 +21,7 @@
 #include "backends/pool.h"
 #include "config/config.h"
 #include "proxy/ipc/event.h"
+#include "tls/backend.h"
 
 #define MONITOR_SLOTS_MAX 64 /* as many workers as a configuration allows */
 
@@ -61,6 +62,7 @@ struct monitor {
 	const struct config *config; /* the snapshot that is mapped now */
 	struct node *nodes;	     /* area->n_entries of them */
 	uint32_t n_nodes;
+	struct tls_backends secure;
 	struct resolver *resolver;
 	uint32_t n_checks; /* under way */
 	uint32_t cursor;   /* where the search for due checks begins */

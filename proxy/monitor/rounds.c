@@ -115,7 +115,12 @@ static void
 start(struct monitor *monitor, uint32_t index)
 {
 	struct node *node = &monitor->nodes[index];
+	struct tls_stream *tls;
+	bool good = tls_backends_connect(&monitor->secure, monitor->config,
+	    span_str(node->backend.name), &tls);
 	struct check_params params = {.loop = &monitor->loop,
+	    .tls = tls,
+	    .is_impossible = !good,
 	    .backend = &node->backend,
 	    .index = index,
 	    .timeout_ms = node->timeout_ms,

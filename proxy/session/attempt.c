@@ -45,6 +45,8 @@ attempt_drop_backend(struct session *session)
 	login_free(preauth->login);
 	preauth->login = NULL;
 	preauth->attempt_deadline_ms = 0;
+	preauth->decoded = span_of(NULL, 0);
+	kept_close(&preauth->undecided, preauth->decoded);
 }
 
 /* Back to the commands, with an answer in env->text. */
@@ -190,7 +192,10 @@ start_relay(struct session *session)
 	    (uint32_t)(session_pool(session)->idle_timeout_ms / 1000);
 	atomic_store_explicit(
 	    &session->record->active_ms, env->now_ms, memory_order_relaxed);
+	session_count_out(session, preauth->decoded.len);
 	bool good = preauth_flush(session) &&
+		    end_write(&session->ends[SIDE_CLIENT], preauth->decoded,
+			&env->out[SIDE_CLIENT]) &&
 		    kept_open(&preauth->held, span_of(NULL, 0), &held) &&
 		    end_write(&session->ends[SIDE_BACKEND], held,
 			&env->out[SIDE_BACKEND]);
@@ -328,6 +333,11 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	session->dial = DIAL_CONNECTED;
 	session->ends[SIDE_BACKEND].connected = true;
+	if (!env->ops->secure(env->arg, &preauth->backend,
+		&session->ends[SIDE_BACKEND].tls)) {
+		try_next(session, "tls_unavailable");
+		return;
+	}
 	slot_add(&env->slot->backend_connects, 1);
 	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
 	struct login_params params = {
@@ -349,6 +359,7 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	preauth->attempt_deadline_ms =
 	    env->now_ms + session_pool(session)->greeting_timeout_ms;
+	/* A PROXY header stands before TLS. */
 	on_status(
 	    session, login_connected(preauth->login, &env->out[SIDE_BACKEND]));
 }
@@ -361,8 +372,12 @@ attempt_respond(struct session *session, struct span line)
 	preauth->phase = PHASE_ATTEMPT;
 	sasl_note_relayed(&preauth->credentials, line);
 	report_user(session, span_secret(&preauth->credentials.user));
-	on_status(session, login_respond(preauth->login, line,
-			       &session->env->out[SIDE_BACKEND]));
+	struct outbuf said;
+	struct outbuf *out = dialogue_begin(session, &said);
+	enum login_status status = login_respond(preauth->login, line, out);
+	if (!dialogue_end(session, &said) && status == LOGIN_WAIT)
+		status = login_eof(preauth->login);
+	on_status(session, status);
 }
 
 static bool
@@ -372,22 +387,61 @@ has_login(const struct session *session)
 	       session->preauth->login != NULL;
 }
 
+/* False: there is nothing to go on with. */
+static bool
+shake_hands(struct session *session)
+{
+	switch (dialogue_handshake(session)) {
+	case TLS_OK:
+		return true;
+	case TLS_FAILED:
+		try_next(session, tls_failure_name(tls_stream_failure(
+				      session->ends[SIDE_BACKEND].tls)));
+		break;
+	case TLS_WANT_READ:
+	case TLS_WANT_KEY:
+	case TLS_CLOSED:
+		break;
+	}
+	return false;
+}
+
+static bool
+hear_backend(struct session *session)
+{
+	struct login *login = session->preauth->login;
+	struct outbuf said;
+
+	if (!shake_hands(session))
+		return false;
+	struct span *plain = dialogue_pull(session);
+	if (plain == NULL)
+		return false;
+	struct outbuf *out = dialogue_begin(session, &said);
+	enum login_status status = login_feed(login, plain, out);
+	if (!dialogue_end(session, &said) && status == LOGIN_WAIT)
+		status = login_eof(login);
+	on_status(session, status);
+	return true;
+}
+
 bool
 attempt_step(struct session *session)
 {
-	struct session_env *env = session->env;
 	struct end *backend = &session->ends[SIDE_BACKEND];
+	bool good = dialogue_open(session);
 
 	if (session->preauth->phase == PHASE_CHALLENGE && preauth_step(session))
 		return true;
 	while (has_login(session) && session->preauth->phase == PHASE_ATTEMPT &&
-	       env->in[SIDE_BACKEND].len > 0)
-		on_status(session,
-		    login_feed(session->preauth->login, &env->in[SIDE_BACKEND],
-			&env->out[SIDE_BACKEND]));
+	       hear_backend(session))
+		continue;
 	if (has_login(session) && backend->eof != END_OPEN)
 		on_status(session, login_eof(session->preauth->login));
-	if (session->preauth != NULL && !preauth_flush(session))
+	if (session->preauth != NULL)
+		good =
+		    dialogue_close(session) && preauth_flush(session) && good;
+	if (!good)
 		session_abort(session, WHO_GATEWAY, REASON_INTERNAL);
 	return session->state != SESSION_LOGIN;
 }

@@ -42,6 +42,7 @@ preauth_free(struct preauth *preauth)
 		return;
 	command_parser_free(preauth->parser);
 	kept_close(&preauth->held, span_of(NULL, 0));
+	kept_close(&preauth->undecided, span_of(NULL, 0));
 	sasl_fini(&preauth->sasl);
 	credentials_wipe(&preauth->credentials);
 	login_free(preauth->login);

@@ -43,6 +43,7 @@ relay(struct session *session, enum side from, uint64_t *out_moved)
 	enum side to = from == SIDE_CLIENT ? SIDE_BACKEND : SIDE_CLIENT;
 	struct end *source = &session->ends[from];
 
+	enum side failed = to;
 	switch (pump_step(source, &env->in[from], &env->out[from],
 	    &session->ends[to], &env->out[to], &env->plain, out_moved)) {
 	case PUMP_IDLE:
@@ -54,8 +55,13 @@ relay(struct session *session, enum side from, uint64_t *out_moved)
 		    eof_reason(source->eof));
 		break;
 	case PUMP_SOURCE_FAILED:
+		failed = from;
+		/* fall through */
 	case PUMP_SINK_FAILED:
-		session_end_tls(session);
+		if (failed == SIDE_CLIENT)
+			session_end_tls(session);
+		else
+			session_end(session, WHO_BACKEND, REASON_RESET);
 		return false;
 	}
 	return true;

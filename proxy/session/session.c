@@ -337,7 +337,7 @@ step(struct session *session, enum side side, struct span fresh)
 		good = kept_close(&session->ends[i].kept, env->in[i]) && good;
 	}
 	if (is_secret)
-		explicit_bzero(env->plain.data, TLS_RECORD_MAX);
+		explicit_bzero(env->plain.data, DIALOGUE_PLAIN);
 	env->plain.len = 0;
 	if (!good && session->state != SESSION_DONE)
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);

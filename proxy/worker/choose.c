@@ -249,10 +249,21 @@ on_outcome(void *arg, const struct session *session,
 	}
 }
 
+static bool
+on_secure(
+    void *arg, const struct backend *backend, struct tls_stream **out_stream)
+{
+	struct worker *worker = arg;
+
+	return tls_backends_connect(&worker->secure, worker->snapshot,
+	    span_str(backend->name), out_stream);
+}
+
 void
 choose_init(struct session_ops *ops)
 {
 	ops->choose = on_choose;
+	ops->secure = on_secure;
 	ops->release = on_release;
 	ops->outcome = on_outcome;
 }

@@ -5,7 +5,7 @@
  * worker. One timer serves the wheel and the heartbeat.
  */
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
-/* needs: proxy/worker/choose.c */
+/* needs: proxy/worker/choose.c tls/backend.c tls/backends.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
 /* needs: proxy/worker/drain.c proxy/worker/events.c */
 /* needs: proxy/session/ proxy/limits/admission.c */
@@ -207,6 +207,7 @@ take_snapshot(struct worker *worker, struct message *message)
 
 	close(fd);
 	if (config != NULL && pools_use(&worker->pools, config)) {
+		tls_backends_forget(&worker->secure);
 		ack.slot = 0;
 		worker->snapshot = worker->env.config = config;
 		tls_engine_use(worker->env.tls, config, worker->tickets);

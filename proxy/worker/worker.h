@@ -17,6 +17,7 @@
 #include "proxy/worker/keys.h"
 #include "proxy/worker/pools.h"
 #include "proxy/worker/wheel.h"
+#include "tls/backend.h"
 
 #define WORKER_SLOTS_MAX 64
 #define PENALTIES_MAX	 16
@@ -63,6 +64,7 @@ struct worker {
 
 	struct keys keys;
 	struct pools pools;
+	struct tls_backends secure;
 	struct wheel wheel;
 
 	uint32_t n_records;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: tls/stream.c tls/hello.c tls/failure.c tls/policy.c tls/names.c */
+/* needs: tls/backend.c tls/stream.c tls/hello.c tls/failure.c tls/policy.c
+ * tls/names.c */
 /* needs: tls/ticket.c tls/names_build.c config/builder.c */
 /* needs: proxy/base/span.c */
 /* needs: proxy/base/ensure.c */

@@ -116,6 +116,16 @@ on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
 	return BALANCE_CHOSEN;
 }
 
+static bool
+on_secure(
+    void *arg, const struct backend *backend, struct tls_stream **out_stream)
+{
+	(void)arg;
+	(void)backend;
+	*out_stream = NULL;
+	return true;
+}
+
 static void
 on_release(void *arg, struct session *session)
 {
@@ -181,8 +191,8 @@ rig_new(struct world *world, uint32_t listen, unsigned seed)
 	rig->seed = seed;
 	rig->pair = pair_new(world, listen, &options);
 	rig->slot = calloc(1, slot_area_size(1));
-	rig->ops = (struct session_ops){on_choose, on_release, on_outcome,
-	    on_capabilities, on_backend_name, on_emit};
+	rig->ops = (struct session_ops){on_choose, on_secure, on_release,
+	    on_outcome, on_capabilities, on_backend_name, on_emit};
 	rig->env = (struct session_env){.tls = world->engine,
 	    .slot = rig->slot,
 	    .ops = &rig->ops,
