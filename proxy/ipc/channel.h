@@ -34,6 +34,8 @@ enum message_type {
 	/* later */
 	MESSAGE_DRAIN,	 /* arg = ms to spread it over; then exit */
 	MESSAGE_STOP,	 /* exit now */
+	MESSAGE_BACKEND, /* to the monitor: slot enum backend_admin, body the
+			    name of the section */
 	MESSAGE_CRASHED, /* to the observer: body struct slot_record, one per
 			    session that died with its worker */
 	/* a role to the master */

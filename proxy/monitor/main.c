@@ -269,6 +269,10 @@ on_message(struct monitor *monitor, struct message *message)
 	case MESSAGE_START:
 		on_start(monitor);
 		break;
+	case MESSAGE_BACKEND:
+		table_set_admin(monitor, span_of(message->body, message->len),
+		    message->slot);
+		break;
 	case MESSAGE_DRAIN:
 	case MESSAGE_STOP:
 		exit(0);

@@ -18,6 +18,7 @@
 #include "proxy/monitor/check.h"
 #include "proxy/monitor/resolve.h"
 #include "proxy/monitor/rounds.h"
+#include "proxy/monitor/standing.h"
 
 /* A worker may have chosen the entry and not yet counted its session: time
  * enough for the slowest of its loop turns. */
@@ -307,6 +308,17 @@ say_full(struct search *search, const struct wish *wish)
 	monitor_send(monitor, &event);
 }
 
+/* Another address of a section that was drained is drained, too. */
+static uint32_t
+admin_of(const struct monitor *monitor, const struct wish *wish)
+{
+	for (uint32_t i = 0; i < monitor->n_nodes; i++)
+		if (is_backend(&monitor->nodes[i], wish) &&
+		    monitor->nodes[i].backend.admin != ADMIN_NONE)
+			return monitor->nodes[i].backend.admin;
+	return ADMIN_NONE;
+}
+
 static struct node *
 add(struct search *search, const struct wish *wish)
 {
@@ -328,6 +340,11 @@ add(struct search *search, const struct wish *wish)
 	backend->generation = generation;
 	backend->state = BACKEND_UNCHECKED;
 	backend->since_ms = table_now(monitor);
+	backend->admin = admin_of(monitor, wish);
+	if (backend->admin != ADMIN_NONE)
+		backend->state = backend->admin == ADMIN_DOWN
+				     ? BACKEND_DOWN
+				     : BACKEND_DRAINING;
 	return node;
 }
 
@@ -396,6 +413,24 @@ want_backend(struct search *search, const struct config_backend *backend)
 		want(search, &wish);
 	} else {
 		want_name(search, &wish, host);
+	}
+}
+
+void
+table_set_admin(struct monitor *monitor, struct span name, uint32_t admin)
+{
+	static const struct standing_cause cause = {
+	    .why = "by_hand", .text = ""};
+
+	if (!monitor->is_started || admin > ADMIN_DOWN)
+		return;
+	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
+		struct node *node = &monitor->nodes[i];
+		if (!node->in_use || node->leaving ||
+		    !span_equal(name, span_str(node->backend.name)))
+			continue;
+		node->backend.admin = admin;
+		standing_settle(monitor, i, &cause, true);
 	}
 }
 

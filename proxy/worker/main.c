@@ -71,6 +71,8 @@ beat(struct worker *worker)
 	accept_resume(worker);
 	if (worker->draining)
 		drain_step(worker);
+	else
+		drain_backends(worker);
 }
 
 static void

@@ -79,6 +79,7 @@ struct worker {
 	bool draining;
 	bool told_drained;
 	uint64_t drain_until_ms;
+	uint64_t drain_seen; /* change of the backends area without a drain */
 
 	uint8_t *slab; /* SLAB_IN octets: what a read puts its bytes in */
 };
@@ -117,6 +118,8 @@ const struct session *conn_session(const struct conn *conn);
 void drain_start(struct worker *worker, uint64_t spread_ms);
 /* Once a second: ends the next few. */
 void drain_step(struct worker *worker);
+/* Once a second: the same for backends that are being drained. */
+void drain_backends(struct worker *worker);
 /* Whenever a connection ended: the last one is told to the master. */
 void drain_note_end(struct worker *worker);
 
