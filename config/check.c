@@ -241,6 +241,23 @@ has_backend(struct draft *draft, uint32_t pool)
 	return false;
 }
 
+#define CHECK_USER_MAX 256
+
+static void
+check_account(
+    struct draft *draft, uint32_t index, const struct config_pool *pool)
+{
+	uint32_t line = draft_line(draft, SECTION_POOL, index, "check_user");
+
+	if ((pool->check_user.len > 0) != (pool->check_password_file.len > 0))
+		draft_error(draft, line,
+		    "check_user and check_password_file: expected both, or "
+		    "none");
+	if (pool->check_user.len > CHECK_USER_MAX)
+		draft_error(draft, line, "check_user: longer than %d octets",
+		    CHECK_USER_MAX);
+}
+
 static void
 check_pool(struct draft *draft, uint32_t index)
 {
@@ -256,6 +273,7 @@ check_pool(struct draft *draft, uint32_t index)
 		    "[pool %s]: expected at least one [backend NAME] with "
 		    "pool = %s",
 		    name, name);
+	check_account(draft, index, pool);
 	if (pool->idle_timeout_ms < IDLE_TIMEOUT_RFC_MS)
 		draft_warn(draft,
 		    draft_line(draft, SECTION_POOL, index, "idle_timeout"),

@@ -197,6 +197,25 @@ give_keys(struct child *child)
 	close(fd);
 }
 
+/* Each stands before the snapshot whose pools it is for. */
+static void
+give_passwords(struct child *monitor)
+{
+	const struct passwords *passwords = &monitor->master->passwords;
+	for (uint32_t i = 0; i < passwords->n; i++) {
+		struct span password = span_secret(&passwords->list[i]);
+		struct message message = {.type = MESSAGE_PASSWORD,
+		    .slot = i,
+		    .arg = monitor->master->generation,
+		    .len = (uint32_t)password.len};
+		if (password.len == 0)
+			continue;
+		memcpy(message.body, password.data, password.len);
+		child_send(monitor, &message);
+		explicit_bzero(message.body, password.len);
+	}
+}
+
 void
 brief_snapshot(struct child *child)
 {
@@ -204,7 +223,9 @@ brief_snapshot(struct child *child)
 	child->sent_generation = master->generation;
 	if (child->kind == CHILD_KEEPER)
 		give_keys(child);
-	else
+	if (child->kind == CHILD_MONITOR)
+		give_passwords(child);
+	if (child->kind != CHILD_KEEPER)
 		give(child, MESSAGE_SNAPSHOT, 0, master->generation,
 		    master->snapshot);
 }

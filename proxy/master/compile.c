@@ -150,6 +150,8 @@ compile(const struct compile_request *request, struct compiled *out)
 	out->files = watch_signature(builder_config(out->builder));
 	load_routes(out);
 	load_authorities(out);
+	passwords_load(
+	    &out->passwords, builder_config(out->builder), &out->problems);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);
@@ -169,6 +171,7 @@ compiled_fini(struct compiled *compiled)
 		builder_free(compiled->builder);
 	if (compiled->keys.data != NULL)
 		key_image_free(&compiled->keys);
+	passwords_free(&compiled->passwords);
 	problems_free(&compiled->problems);
 	problems_free(&compiled->faults);
 	*compiled = (struct compiled){0};

@@ -7,11 +7,13 @@
 #define MASTER_COMPILE_H
 
 #include "config/load.h"
+#include "proxy/master/passwords.h"
 #include "tls/certificate.h"
 
 struct compiled {
 	struct builder *builder; /* NULL: compile() returned false */
 	struct key_image keys;
+	struct passwords passwords;
 	uint64_t files; /* watch_signature() from before they were read */
 	struct problems problems; /* of the configuration */
 	struct problems faults;	  /* of certificates, each its own */

@@ -437,6 +437,7 @@ release(struct master *master)
 	close_fds(master->programs, CHILD_KINDS);
 	builder_free(master->builder);
 	key_image_free(&master->keys);
+	passwords_free(&master->passwords);
 	secret_wipe(&master->text);
 }
 
@@ -487,6 +488,8 @@ prepare(struct master *master)
 		master->keys = compiled.keys;
 		compiled.builder = NULL;
 		compiled.keys = (struct key_image){0};
+		master->passwords = compiled.passwords;
+		compiled.passwords = (struct passwords){0};
 		good = open_everything(
 		    master, compile_capacity(privilege_raise_descriptors()));
 	}

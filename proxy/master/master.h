@@ -53,6 +53,7 @@ struct master {
 	struct secret text;	 /* the last good configuration, as read */
 	struct builder *builder; /* the running one */
 	struct key_image keys;
+	struct passwords passwords; /* of the same configuration */
 	uint64_t generation;
 	int snapshot; /* descriptor of the running image */
 

@@ -101,6 +101,9 @@ commit(struct master *master, struct compiled *compiled, int snapshot,
 	key_image_free(&master->keys);
 	master->keys = compiled->keys;
 	compiled->keys = (struct key_image){0};
+	passwords_free(&master->passwords);
+	master->passwords = compiled->passwords;
+	compiled->passwords = (struct passwords){0};
 	builder_free(master->builder);
 	master->builder = compiled->builder;
 	compiled->builder = NULL;

@@ -52,8 +52,11 @@ watch_signature(const struct config *config)
 		hash = mix_file(hash, config_text(config, certificate->ocsp));
 	}
 	for (uint32_t i = 0; i < config->pools.n; i++)
-		hash = mix_file(hash,
-		    config_text(config, config_pool_at(config, i)->route));
+		hash = mix_file(
+		    mix_file(hash,
+			config_text(config, config_pool_at(config, i)->route)),
+		    config_text(config,
+			config_pool_at(config, i)->check_password_file));
 	for (uint32_t i = 0; i < config->backends.n; i++)
 		hash = mix_file(
 		    hash, config_text(config,
@@ -116,14 +119,15 @@ mark_file(struct watch *watch, const char *path)
 		mark_directory_of(watch, target);
 }
 
-/* Three files of a certificate, one of a pool or backend, two directories each.
+/* Three files of a certificate, two of a pool, one of a backend, two
+ * directories each.
  */
 static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
 	size_t n = (size_t)config->certificates.n * 3 * 2 +
-		   (size_t)config->pools.n * 2 + (size_t)config->backends.n * 2;
+		   (size_t)config->pools.n * 4 + (size_t)config->backends.n * 2;
 	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
 	if (watch->marks == NULL)
 		return; /* stat(2) goes on */
@@ -134,9 +138,12 @@ add_marks(struct watch *watch)
 		mark_file(watch, config_text(config, certificate->key));
 		mark_file(watch, config_text(config, certificate->ocsp));
 	}
-	for (uint32_t i = 0; i < config->pools.n; i++)
-		mark_file(watch,
-		    config_text(config, config_pool_at(config, i)->route));
+	for (uint32_t i = 0; i < config->pools.n; i++) {
+		const struct config_pool *pool = config_pool_at(config, i);
+		mark_file(watch, config_text(config, pool->route));
+		mark_file(
+		    watch, config_text(config, pool->check_password_file));
+	}
 	for (uint32_t i = 0; i < config->backends.n; i++)
 		mark_file(
 		    watch, config_text(config,

@@ -57,6 +57,9 @@ on_close(uv_handle_t *handle)
 		return;
 	probe_fini(&check->probe);
 	tls_stream_free(check->params.tls);
+	if (check->sealed != NULL)
+		explicit_bzero(check->sealed, sizeof(*check->sealed));
+	explicit_bzero(check->out, sizeof(check->out));
 	free(check->sealed);
 	free(check);
 }
@@ -121,6 +124,7 @@ outcome_of(enum probe_verdict verdict)
 	case PROBE_BYE:
 	case PROBE_CLOSED:
 	case PROBE_REFUSED:
+	case PROBE_LOGIN_REFUSED:
 		break;
 	}
 	return HEALTH_BAD;
@@ -429,6 +433,9 @@ check_start(const struct check_params *params)
 	check->n_handles = 2;
 	check->started_ns = uv_hrtime();
 	probe_init(&check->probe, params->backend);
+	if (params->user.len > 0)
+		probe_log_in(&check->probe, params->user, params->password);
+	check->params.user = check->params.password = span_of(NULL, 0);
 	uv_timer_init(params->loop, &check->timer);
 	if (params->tls != NULL)
 		check->sealed = malloc(sizeof(*check->sealed));

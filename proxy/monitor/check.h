@@ -29,8 +29,10 @@ struct check_params {
 	uint32_t index;
 	struct tls_stream *tls; /* owned from here; NULL: plaintext */
 	bool is_impossible;	/* TLS is wanted and can't be: it fails */
-	uint64_t timeout_ms;	/* from connecting to the verdict */
-	uint64_t random;	/* which source_ip */
+	struct span user;	/* to log in as, copied; empty: no login */
+	struct span password;
+	uint64_t timeout_ms; /* from connecting to the verdict */
+	uint64_t random;     /* which source_ip */
 	void *arg;
 	void (*on_result)(void *arg, const struct check_result *result);
 };

@@ -185,6 +185,16 @@ on_area(struct monitor *monitor, struct message *message)
 }
 
 static void
+take_passwords(struct monitor *monitor)
+{
+	for (uint32_t i = 0; i < CHANNEL_PASSWORDS_MAX; i++) {
+		secret_wipe(&monitor->passwords[i]);
+		monitor->passwords[i] = monitor->new_passwords[i];
+		monitor->new_passwords[i] = (struct secret){NULL, 0};
+	}
+}
+
+static void
 on_snapshot(struct monitor *monitor, struct message *message)
 {
 	int fd = message_take_fd(message);
@@ -198,6 +208,7 @@ on_snapshot(struct monitor *monitor, struct message *message)
 	tls_backends_forget(&monitor->secure);
 	snapshot_unmap(monitor->config);
 	monitor->config = next;
+	take_passwords(monitor);
 	if (!monitor->is_started)
 		return;
 	resolver_reload(monitor->resolver);
@@ -262,6 +273,13 @@ on_message(struct monitor *monitor, struct message *message)
 		if (monitor->events_fd >= 0)
 			close(monitor->events_fd);
 		monitor->events_fd = message_take_fd(message);
+		break;
+	case MESSAGE_PASSWORD:
+		if (message->slot >= CHANNEL_PASSWORDS_MAX ||
+		    !secret_set(&monitor->new_passwords[message->slot],
+			span_of(message->body, message->len)))
+			role_fatal("a password cannot be kept");
+		explicit_bzero(message->body, message->len);
 		break;
 	case MESSAGE_SNAPSHOT:
 		on_snapshot(monitor, message);

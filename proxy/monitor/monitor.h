@@ -20,6 +20,7 @@
 #include "backends/health.h"
 #include "backends/pool.h"
 #include "config/config.h"
+#include "proxy/ipc/channel.h"
 #include "proxy/ipc/event.h"
 #include "tls/backend.h"
 
@@ -37,6 +38,7 @@ struct node {
 	struct backend backend; /* as last written into the area */
 	struct health health;
 	struct eject eject;
+	uint32_t pool; /* index in the snapshot */
 	uint32_t rise;
 	uint32_t fall;
 	uint64_t interval_ms;
@@ -63,6 +65,9 @@ struct monitor {
 	struct node *nodes;	     /* area->n_entries of them */
 	uint32_t n_nodes;
 	struct tls_backends secure;
+	/* Of checks, by pool: of the snapshot, and of the one to come. */
+	struct secret passwords[CHANNEL_PASSWORDS_MAX];
+	struct secret new_passwords[CHANNEL_PASSWORDS_MAX];
 	struct resolver *resolver;
 	uint32_t n_checks; /* under way */
 	uint32_t cursor;   /* where the search for due checks begins */

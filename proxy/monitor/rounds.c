@@ -112,6 +112,22 @@ on_result(void *arg, const struct check_result *result)
 }
 
 static void
+set_account(const struct monitor *monitor, const struct node *node,
+    struct check_params *params)
+{
+	const struct config *config = monitor->config;
+	uint32_t i = node->pool;
+
+	params->user = span_of(NULL, 0);
+	if (i >= config->pools.n || i >= CHANNEL_PASSWORDS_MAX ||
+	    monitor->passwords[i].len == 0)
+		return;
+	params->user =
+	    config_span(config, config_pool_at(config, i)->check_user);
+	params->password = span_secret(&monitor->passwords[i]);
+}
+
+static void
 start(struct monitor *monitor, uint32_t index)
 {
 	struct node *node = &monitor->nodes[index];
@@ -128,6 +144,7 @@ start(struct monitor *monitor, uint32_t index)
 	    .arg = monitor,
 	    .on_result = on_result};
 
+	set_account(monitor, node, &params);
 	node->check = check_start(&params);
 	node->due_ms = table_now(monitor);
 	if (node->check == NULL)

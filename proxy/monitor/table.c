@@ -262,6 +262,7 @@ update(struct monitor *monitor, struct node *node, const struct wish *wish)
 
 	node->wanted = true;
 	node->adopted = false;
+	node->pool = wish->backend->pool;
 	node->rise = pool->check_rise;
 	node->fall = pool->check_fall;
 	node->interval_ms = pool->check_interval_ms;
