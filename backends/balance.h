@@ -6,7 +6,7 @@
 #ifndef BACKENDS_BALANCE_H
 #define BACKENDS_BALANCE_H
 
-#include "backends/pool.h"
+#include "backends/load.h"
 
 #define BALANCE_TRIES_MAX 3 /* backends tried for one login (PROTOCOL 1.17) */
 

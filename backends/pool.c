@@ -10,7 +10,7 @@
  * before them. On x86 both are plain moves, and ThreadSanitizer (which knows
  * no fences) can follow.
  */
-#include "backends/pool.h"
+#include "backends/load.h"
 
 #include <stddef.h>
 #include <stdio.h>

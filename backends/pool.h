@@ -94,33 +94,10 @@ struct backends_area {
 	struct backend_entry entries[];
 };
 
-/*
- * How attempts went, so that the monitor can tell a backend that fails all from
- * one that refuses a single client: a worker cannot write what decides.
- */
-#define LOAD_NEWS 256
-
-struct load_news {
-	_Atomic uint64_t backend; /* index << 32 | generation */
-	_Atomic uint64_t
-	    client; /* hash_client() of a failure; 0: it went well */
-};
-
-struct load_area {
-	uint32_t n_entries;
-	uint32_t zero;
-	_Atomic uint64_t
-	    n_news; /* ever told; the last LOAD_NEWS are in `news` */
-	struct load_news news[LOAD_NEWS];
-	_Atomic uint32_t active[]; /* sessions of this worker per entry */
-};
-
 size_t backends_area_size(uint32_t n_entries);
-size_t load_area_size(uint32_t n_entries);
 
 /* For the writer: makes a zeroed area valid. */
 void backends_area_init(struct backends_area *area, uint32_t n_entries);
-void load_area_init(struct load_area *area, uint32_t n_entries);
 
 /* The monitor's only way to change an entry; bumps `change`. */
 void backends_area_write(
@@ -140,23 +117,6 @@ bool backends_area_read(const struct backends_area *area, uint32_t index,
  */
 bool backends_area_peek(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
-
-/* By its worker: one more attempt that failed (client is not 0) or went well.
- */
-void load_area_tell(
-    struct load_area *area, struct backend_ref ref, uint64_t client);
-
-/*
- * By the monitor: the next news behind *seen. False: there are none. What was
- * overwritten meanwhile is skipped.
- */
-bool load_area_next(const struct load_area *area, uint64_t *seen,
-    struct backend_ref *out_ref, uint64_t *out_client);
-
-/* Sum over the load areas of all slots, at most UINT32_MAX; loads[i] may be
- * NULL. */
-uint32_t backend_active(
-    struct load_area *const *loads, uint32_t n_loads, uint32_t index);
 
 /* "127.0.0.1:143" or "unix:/path". Returns buf. */
 #define ENDPOINT_TEXT_MAX 128

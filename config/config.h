@@ -32,9 +32,8 @@ struct items {
 };
 
 #define CONFIG_NONE UINT32_MAX /* an index that refers to nothing */
-#define CONFIG_MAX_LISTENERS                             \
-	64 /* listening addresses, all sections together \
-	    */
+/* Listening addresses, all sections together. */
+#define CONFIG_MAX_LISTENERS 64
 
 enum config_log_target {
 	LOG_TO_STDERR,
@@ -56,15 +55,14 @@ enum config_log_level {
 struct config_gateway {
 	struct text user;
 	struct text keeper_user;
-	uint32_t workers; /* 1..64, resolved from auto */
-	uint32_t
-	    max_connections;   /* whole gateway; 0: auto, the master resolves */
-	uint32_t max_backends; /* 1..4096 */
-	uint32_t log;	       /* enum config_log_target */
-	uint32_t log_format;   /* enum config_log_format */
-	uint32_t log_level;    /* enum config_log_level */
-	uint32_t log_facility; /* LOG_MAIL... of syslog(3) */
-	struct text log_path;  /* when log is LOG_TO_FILE */
+	uint32_t workers;	  /* 1..64, resolved from auto */
+	uint32_t max_connections; /* 0: auto, the master resolves */
+	uint32_t max_backends;	  /* 1..4096 */
+	uint32_t log;		  /* enum config_log_target */
+	uint32_t log_format;	  /* enum config_log_format */
+	uint32_t log_level;	  /* enum config_log_level */
+	uint32_t log_facility;	  /* LOG_MAIL... of syslog(3) */
+	struct text log_path;	  /* when log is LOG_TO_FILE */
 	struct text audit_log;
 	struct text control; /* path, empty: off */
 	struct text control_group;
@@ -80,8 +78,7 @@ enum config_mechanism {
 	MECHANISM_XOAUTH2 = 1 << 2,
 	MECHANISM_OAUTHBEARER = 1 << 3,
 	MECHANISM_OTHER = 1 << 4, /* relayed line by line */
-	/* Of what is relayed only what names the user; set where a pool needs
-	 * the name, not by a key. */
+	/* Relayed ones must name the user; set where a pool needs that. */
 	MECHANISM_NAMED = 1 << 5,
 };
 
@@ -129,8 +126,7 @@ struct config_tls {
 	uint16_t min_version; /* 0x0303, 0x0304; resolved from the preset */
 	uint16_t max_version;
 	struct text ciphers; /* as written; empty: the preset's */
-	struct text
-	    groups; /* as written, separated by colons; empty: default */
+	struct text groups;  /* as written; empty: default */
 	struct text sigalgs;
 	uint32_t alpn; /* enum config_alpn */
 	uint32_t sni;  /* enum config_sni */

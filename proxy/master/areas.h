@@ -5,6 +5,7 @@
 #define MASTER_AREAS_H
 
 #include "backends/live.h"
+#include "backends/load.h"
 #include "config/config.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/slot.h"

@@ -17,6 +17,7 @@
 #include <uv.h>
 
 #include "backends/eject.h"
+#include "backends/load.h"
 #include "backends/health.h"
 #include "backends/pool.h"
 #include "config/config.h"

@@ -11,6 +11,7 @@
 #include <stdlib.h>
 
 #include "backends/eject.h"
+#include "backends/load.h"
 #include "backends/pool.h"
 
 static void
