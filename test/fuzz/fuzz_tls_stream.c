@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: ISC */
+/* needs: proxy/base/addr.c proxy/base/parse.c */
 /* needs: tls/backend.c tls/stream.c tls/hello.c tls/failure.c tls/policy.c
  * tls/names.c */
 /* needs: tls/ticket.c tls/names_build.c config/builder.c */
