@@ -78,8 +78,7 @@ enum config_mechanism {
 	MECHANISM_XOAUTH2 = 1 << 2,
 	MECHANISM_OAUTHBEARER = 1 << 3,
 	MECHANISM_OTHER = 1 << 4, /* relayed line by line */
-	/* Relayed ones must name the user; set where a pool needs that. */
-	MECHANISM_NAMED = 1 << 5,
+	MECHANISM_NAMED = 1 << 5, /* relayed ones must: where a pool needs it */
 };
 
 struct config_listen {

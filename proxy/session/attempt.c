@@ -457,7 +457,7 @@ attempt_deadline(struct session *session)
 	} else if (preauth->phase == PHASE_CHALLENGE) {
 		say_unavailable(session, "challenge_timeout");
 	} else if (preauth->login != NULL) {
-		bool greeting = login_awaits_greeting(preauth->login);
+		bool greeting = login_is_preparing(preauth->login);
 		enum login_status status = login_timeout(preauth->login);
 		if (status == LOGIN_RETRY)
 			try_next(session,
