@@ -66,6 +66,8 @@ backend_state_name(enum backend_state state)
 		return "misconfigured";
 	case BACKEND_DRAINING:
 		return "draining";
+	case BACKEND_EJECTED:
+		return "ejected";
 	}
 	return "?";
 }

@@ -10,7 +10,7 @@
  * before them. On x86 both are plain moves, and ThreadSanitizer (which knows
  * no fences) can follow.
  */
-#include "backends/pool.h"
+#include "backends/load.h"
 
 #include <stddef.h>
 #include <stdio.h>
@@ -135,6 +135,50 @@ backends_area_peek(const struct backends_area *area, uint32_t index,
 	put_in_bounds(out_backend);
 	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed);
 	return (seq & 1) == 0;
+}
+
+void
+load_area_tell(struct load_area *area, struct backend_ref ref, uint64_t client)
+{
+	uint64_t n = atomic_load_explicit(&area->n_news, memory_order_relaxed);
+	struct load_news *news = &area->news[n % LOAD_NEWS];
+
+	atomic_store(
+	    &news->backend, (uint64_t)ref.index << 32 | ref.generation);
+	atomic_store(&news->client, client);
+	atomic_store(&area->n_news, n + 1);
+}
+
+/* Whether the place can have been overwritten since: the writer may be in the
+ * middle of the next one. */
+static bool
+is_lost(const struct load_area *area, uint64_t number)
+{
+	return atomic_load(&area->n_news) - number >= LOAD_NEWS;
+}
+
+bool
+load_area_next(const struct load_area *area, uint64_t *seen,
+    struct backend_ref *out_ref, uint64_t *out_client)
+{
+	uint64_t n = atomic_load(&area->n_news);
+
+	/* The writer died and its area was cleared. */
+	if (*seen > n)
+		*seen = n;
+	if (n - *seen >= LOAD_NEWS)
+		*seen = n - (LOAD_NEWS - 1);
+	while (*seen < n) {
+		const struct load_news *news = &area->news[*seen % LOAD_NEWS];
+		uint64_t backend = atomic_load(&news->backend);
+		*out_client = atomic_load(&news->client);
+		if (is_lost(area, (*seen)++))
+			continue;
+		*out_ref = (struct backend_ref){
+		    (uint32_t)(backend >> 32), (uint32_t)backend};
+		return true;
+	}
+	return false;
 }
 
 uint32_t

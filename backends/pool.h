@@ -36,7 +36,20 @@ enum backend_state {
 	BACKEND_DOWN,
 	BACKEND_MISCONFIGURED, /* LOGINDISABLED or PRIVACYREQUIRED: never used
 				*/
-	BACKEND_DRAINING,
+	BACKEND_DRAINING, /* by hand, or its section is gone: no new sessions */
+	BACKEND_EJECTED,  /* checks are good, logins failed: a last resort */
+};
+
+/* What was said of it by hand (ctl): it outlives checks and reloads. */
+enum backend_admin {
+	ADMIN_NONE,
+	ADMIN_DRAIN,
+	ADMIN_DOWN,
+};
+
+struct backend_ref {
+	uint32_t index;
+	uint32_t generation;
 };
 
 /* Where to connect: an address, or a Unix socket when path is not empty. */
@@ -55,10 +68,15 @@ struct backend {
 	uint32_t tier;
 	uint32_t max_connections; /* 0: unlimited */
 	uint32_t client_ip;	  /* enum config_client_ip */
+	uint32_t admin;		  /* enum backend_admin */
+	uint32_t zero;
 	uint32_t n_sources;
 	struct addr sources[BACKEND_SOURCES_MAX];
 	uint32_t latency_us; /* of the last good check; 0: none yet */
 	uint64_t since_ms;   /* CLOCK_MONOTONIC, of the last change of state */
+	/* The same, of its way from down or ejected to up; 0: it was never
+	 * away. It comes back slowly from then on. */
+	uint64_t recovered_ms;
 	/* As the last good check saw it: "IMAP4rev1 IDLE ...", or empty. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
 };
@@ -76,18 +94,10 @@ struct backends_area {
 	struct backend_entry entries[];
 };
 
-struct load_area {
-	uint32_t n_entries;
-	uint32_t zero;
-	_Atomic uint32_t active[]; /* sessions of this worker per entry */
-};
-
 size_t backends_area_size(uint32_t n_entries);
-size_t load_area_size(uint32_t n_entries);
 
 /* For the writer: makes a zeroed area valid. */
 void backends_area_init(struct backends_area *area, uint32_t n_entries);
-void load_area_init(struct load_area *area, uint32_t n_entries);
 
 /* The monitor's only way to change an entry; bumps `change`. */
 void backends_area_write(
@@ -107,11 +117,6 @@ bool backends_area_read(const struct backends_area *area, uint32_t index,
  */
 bool backends_area_peek(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
-
-/* Sum over the load areas of all slots, at most UINT32_MAX; loads[i] may be
- * NULL. */
-uint32_t backend_active(
-    struct load_area *const *loads, uint32_t n_loads, uint32_t index);
 
 /* "127.0.0.1:143" or "unix:/path". Returns buf. */
 #define ENDPOINT_TEXT_MAX 128

@@ -10,6 +10,8 @@
 
 #include "backends/proxyhdr.h"
 #include "config/config.h"
+#include "proxy/base/ensure.h"
+#include "proxy/base/imaplex.h"
 
 #define PROBE_OCTETS_MAX 65536
 
@@ -24,6 +26,21 @@ void
 probe_fini(struct probe *probe)
 {
 	reply_reader_fini(&probe->reader);
+	secret_wipe(&probe->login);
+}
+
+void
+probe_log_in(struct probe *probe, struct span user, struct span password)
+{
+	uint8_t buf[PROBE_OUT_MAX];
+	struct outbuf out;
+
+	outbuf_init(&out, buf, sizeof(buf));
+	imap_put_quoted(&out, user);
+	outbuf_putc(&out, ' ');
+	imap_put_quoted(&out, password);
+	ENSURE(!out.overflow && secret_set(&probe->login, outbuf_span(&out)));
+	explicit_bzero(buf, sizeof(buf));
 }
 
 /* ---- what the backend said --------------------------------------------- */
@@ -177,6 +194,16 @@ ask_with_id(struct probe *probe, struct outbuf *out)
 }
 
 static enum probe_status
+log_in(struct probe *probe, struct outbuf *out)
+{
+	probe->step = PROBE_AT_LOGIN;
+	outbuf_printf(out, "p%u LOGIN ", ++probe->tag);
+	outbuf_put(out, span_secret(&probe->login));
+	outbuf_puts(out, "\r\n");
+	return PROBE_WAIT;
+}
+
+static enum probe_status
 on_greeting(struct probe *probe, const struct reply *reply, struct outbuf *out)
 {
 	if (reply->kind == REPLY_PREAUTH)
@@ -217,19 +244,26 @@ on_tagged(struct probe *probe, const struct reply *reply, struct outbuf *out)
 	if (probe->step == PROBE_AT_ID)
 		return ask_capability(probe, out);
 	if (!ok)
-		return leave(probe, out, PROBE_REFUSED, reply->text);
+		return leave(probe, out,
+		    probe->step == PROBE_AT_LOGIN ? PROBE_LOGIN_REFUSED
+						  : PROBE_REFUSED,
+		    reply->text);
 	if (is_login_disabled(probe))
 		return leave(probe, out, PROBE_LOGINDISABLED, span_str(""));
 	if (probe->step == PROBE_AT_LIST &&
 	    reply_has_capability(known_list(probe), "ID"))
 		return ask_with_id(probe, out);
+	if (probe->step != PROBE_AT_LOGIN && probe->login.len > 0)
+		return log_in(probe, out);
 	return leave(probe, out, PROBE_GOOD, span_str(""));
 }
 
 static enum probe_status
 on_reply(struct probe *probe, const struct reply *reply, struct outbuf *out)
 {
-	note_code(probe, reply->code);
+	/* What it can do after a login is of no use before. */
+	if (probe->step != PROBE_AT_LOGIN)
+		note_code(probe, reply->code);
 	switch (reply->kind) {
 	case REPLY_BYE:
 		return finish(probe, PROBE_BYE, reply->text);
@@ -250,7 +284,7 @@ on_reply(struct probe *probe, const struct reply *reply, struct outbuf *out)
 	}
 	if (probe->step == PROBE_AT_GREETING || reply->kind == REPLY_PREAUTH)
 		return on_greeting(probe, reply, out);
-	if (reply->kind == REPLY_CAPABILITY)
+	if (reply->kind == REPLY_CAPABILITY && probe->step != PROBE_AT_LOGIN)
 		keep_list(probe, reply->text);
 	return PROBE_WAIT;
 }
@@ -313,6 +347,8 @@ probe_verdict_name(enum probe_verdict verdict)
 		return "closed";
 	case PROBE_REFUSED:
 		return "refused";
+	case PROBE_LOGIN_REFUSED:
+		return "login_refused";
 	case PROBE_LOGINDISABLED:
 		return "logindisabled";
 	}

@@ -2,10 +2,10 @@
 /*
  * The dialogue of a health check, pure: bytes in, bytes out, a verdict. It
  * identifies itself exactly as a login does (a PROXY header with the TLS of a
- * client, or an ID), then: greeting, CAPABILITY, LOGOUT. Where the client is
- * told by ID: greeting, CAPABILITY, ID, CAPABILITY, LOGOUT, since ID is sent
- * only to a backend that lists it and may change the list. LOGINDISABLED
- * decides wherever it is seen.
+ * client, or an ID), then: greeting, CAPABILITY, with an account LOGIN, LOGOUT.
+ * Where the client is told by ID: greeting, CAPABILITY, ID, CAPABILITY, LOGOUT,
+ * since ID is sent only to a backend that lists it and may change the list.
+ * LOGINDISABLED decides wherever it is seen.
  */
 #ifndef BACKENDS_PROBE_H
 #define BACKENDS_PROBE_H
@@ -23,6 +23,7 @@ enum probe_verdict {
 	PROBE_BYE,
 	PROBE_CLOSED,
 	PROBE_REFUSED,	     /* a tagged NO or BAD to CAPABILITY */
+	PROBE_LOGIN_REFUSED, /* to the LOGIN of the check account */
 	PROBE_LOGINDISABLED, /* misconfigured: it does not trust us */
 };
 
@@ -36,6 +37,7 @@ enum probe_step {
 	PROBE_AT_LIST, /* CAPABILITY before an ID */
 	PROBE_AT_ID,
 	PROBE_AT_CAPABILITY,
+	PROBE_AT_LOGIN,
 	PROBE_AT_END,
 };
 
@@ -45,6 +47,7 @@ struct probe {
 	enum probe_step step;
 	uint32_t tag;
 	struct addr local;
+	struct secret login; /* the arguments of LOGIN; empty: none is made */
 	enum probe_verdict verdict;
 	/* The last list seen, printable; empty: none. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
@@ -54,6 +57,9 @@ struct probe {
 
 void probe_init(struct probe *probe, const struct backend *backend);
 void probe_fini(struct probe *probe);
+
+/* The check ends in a LOGIN. Both can be quoted, 256 octets each. */
+void probe_log_in(struct probe *probe, struct span user, struct span password);
 
 /* The connection is made; local is our end of it, sent as the client's address
  * in a PROXY header or an ID (ADDR_NONE, a Unix socket: 127.0.0.1 is). */

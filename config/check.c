@@ -241,6 +241,23 @@ has_backend(struct draft *draft, uint32_t pool)
 	return false;
 }
 
+#define CHECK_USER_MAX 256
+
+static void
+check_account(
+    struct draft *draft, uint32_t index, const struct config_pool *pool)
+{
+	uint32_t line = draft_line(draft, SECTION_POOL, index, "check_user");
+
+	if ((pool->check_user.len > 0) != (pool->check_password_file.len > 0))
+		draft_error(draft, line,
+		    "check_user and check_password_file: expected both, or "
+		    "none");
+	if (pool->check_user.len > CHECK_USER_MAX)
+		draft_error(draft, line, "check_user: longer than %d octets",
+		    CHECK_USER_MAX);
+}
+
 static void
 check_pool(struct draft *draft, uint32_t index)
 {
@@ -256,11 +273,38 @@ check_pool(struct draft *draft, uint32_t index)
 		    "[pool %s]: expected at least one [backend NAME] with "
 		    "pool = %s",
 		    name, name);
+	check_account(draft, index, pool);
 	if (pool->idle_timeout_ms < IDLE_TIMEOUT_RFC_MS)
 		draft_warn(draft,
 		    draft_line(draft, SECTION_POOL, index, "idle_timeout"),
 		    "idle_timeout is below 30m: clients rely on 30 minutes "
 		    "(RFC 9051 section 5.4)");
+}
+
+#define TLS_VERIFY 1
+#define TLS_PIN	   2
+
+static void
+check_backend_tls(
+    struct draft *draft, uint32_t index, const struct config_backend *backend)
+{
+	uint32_t line =
+	    draft_line(draft, SECTION_BACKEND, index, "backend_tls");
+
+	if (backend->backend_tls == TLS_VERIFY &&
+	    backend->backend_tls_ca.len == 0)
+		draft_error(draft, line,
+		    "backend_tls = verify: expected backend_tls_ca, the "
+		    "authorities to verify by");
+	if (backend->backend_tls == TLS_VERIFY && backend->unix_path.len > 0 &&
+	    backend->backend_tls_name.len == 0)
+		draft_error(draft, line,
+		    "backend_tls = verify: a Unix socket has no name, "
+		    "expected backend_tls_name");
+	if (backend->backend_tls == TLS_PIN &&
+	    backend->backend_tls_pin.len == 0)
+		draft_error(
+		    draft, line, "backend_tls = pin: expected backend_tls_pin");
 }
 
 static void
@@ -277,6 +321,7 @@ check_backend(struct draft *draft, uint32_t index)
 		    "client_ip = none: backend %s sees one address for all "
 		    "clients, its limits per address hit everyone",
 		    text_of(draft, backend->name));
+	check_backend_tls(draft, index, backend);
 	if (backend->unix_path.len > 0 && backend->source_ip.n > 0)
 		draft_error(draft,
 		    draft_line(draft, SECTION_BACKEND, index, "source_ip"),

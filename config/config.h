@@ -31,8 +31,9 @@ struct items {
 	uint32_t n;
 };
 
-#define CONFIG_NONE	     UINT32_MAX /* an index that refers to nothing */
-#define CONFIG_MAX_LISTENERS 64		/* addresses, all sections together */
+#define CONFIG_NONE UINT32_MAX /* an index that refers to nothing */
+/* Listening addresses, all sections together. */
+#define CONFIG_MAX_LISTENERS 64
 
 enum config_log_target {
 	LOG_TO_STDERR,
@@ -77,6 +78,7 @@ enum config_mechanism {
 	MECHANISM_XOAUTH2 = 1 << 2,
 	MECHANISM_OAUTHBEARER = 1 << 3,
 	MECHANISM_OTHER = 1 << 4, /* relayed line by line */
+	MECHANISM_NAMED = 1 << 5, /* relayed ones must: where a pool needs it */
 };
 
 struct config_listen {
@@ -240,6 +242,7 @@ struct config_pool {
 	uint64_t resolve_interval_ms;
 	uint32_t queue;
 	struct text route;
+	struct items routes; /* struct config_route: config/route.h */
 };
 
 /* How the backend learns the client's address. */
@@ -265,6 +268,7 @@ struct config_backend {
 	uint32_t client_ip;	/* enum config_client_ip */
 	uint32_t backend_tls;	/* 0 off, 1 verify, 2 pin */
 	struct text backend_tls_ca;
+	struct items backend_tls_ca_ders; /* struct text: DER certificates */
 	struct text backend_tls_name;
 	struct text backend_tls_pin;
 	struct text backend_tls_cert;

@@ -57,6 +57,7 @@ struct tls_stream {
 	struct tls_handshake *handshake;
 	struct client_identity *identity; /* of a verified client */
 	const char *why;		  /* a refused certificate; static */
+	struct tls_expected *expected;	  /* it connects; NULL: it accepts */
 	char *sni; /* only when SSL_get_servername() is not lower case */
 	uint64_t id;
 	uint32_t listen;

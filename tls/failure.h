@@ -14,6 +14,7 @@
 	X(SNI, "tls_sni")	  /* alert 112 */                           \
 	X(NO_CERTIFICATE, "tls_no_certificate") /* none usable: alert 80 */ \
 	X(CLIENT_CERTIFICATE, "tls_client_certificate")                     \
+	X(BACKEND_CERTIFICATE, "tls_backend_certificate")                   \
 	X(PLAIN_IMAP, "plain_imap") /* plaintext on the TLS port */         \
 	X(PLAIN_HTTP, "plain_http")                                         \
 	X(NOT_TLS, "not_tls")                                               \

@@ -19,6 +19,7 @@
 
 #include "proxy/base/ensure.h"
 #include "tls/engine.h"
+#include "tls/expected.h"
 #include "tls/policy.h"
 #include "tls/section.h"
 
@@ -81,8 +82,14 @@ on_info(const SSL *ssl, int type, int value)
 	engine->current->alert_received = is_received;
 }
 
-static bool
-make_bio(struct tls_engine *engine)
+void
+engine_watch_alerts(SSL_CTX *ctx)
+{
+	SSL_CTX_set_info_callback(ctx, on_info);
+}
+
+bool
+engine_make_bio(struct tls_engine *engine)
 {
 	engine->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spans");
 	if (engine->method == NULL ||
@@ -112,7 +119,7 @@ make_ctx(struct tls_engine *engine)
 	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
 	SSL_CTX_set_early_data_enabled(ctx, 0);
 	SSL_CTX_set_num_tickets(ctx, TICKETS_PER_HANDSHAKE);
-	SSL_CTX_set_info_callback(ctx, on_info);
+	engine_watch_alerts(ctx);
 	hello_install(ctx);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_strict_cipher_list(ctx, policy_default_ciphers()) ==
@@ -129,7 +136,7 @@ tls_engine_new(tls_key_submit *submit, void *arg)
 		return NULL;
 	engine->submit = submit;
 	engine->arg = arg;
-	if (!make_bio(engine) || !make_ctx(engine)) {
+	if (!engine_make_bio(engine) || !make_ctx(engine)) {
 		tls_engine_free(engine);
 		engine = NULL;
 	}
@@ -219,6 +226,7 @@ tls_stream_free(struct tls_stream *stream)
 	free_handshake(stream);
 	SSL_free(stream->ssl);
 	free(stream->identity);
+	expected_free(stream->expected);
 	free(stream->sni);
 	free(stream);
 }
@@ -237,8 +245,10 @@ open_ssl(struct tls_stream *stream)
 		return false;
 	BIO_up_ref(engine->bio);
 	SSL_set_bio(stream->ssl, engine->bio, engine->bio);
-	SSL_set_accept_state(stream->ssl);
 	SSL_set_shed_handshake_config(stream->ssl, 1);
+	if (stream->expected != NULL)
+		return expected_open(stream->expected, stream->ssl);
+	SSL_set_accept_state(stream->ssl);
 	return true;
 }
 
@@ -340,7 +350,7 @@ tls_stream_handshake(
 		return TLS_FAILED;
 	if (stream->finished)
 		return TLS_OK;
-	if (stream->ssl == NULL && in->len == 0)
+	if (stream->ssl == NULL && in->len == 0 && stream->expected == NULL)
 		return TLS_WANT_READ;
 	if (stream->ssl == NULL && !open_ssl(stream)) {
 		stream->failure = TLS_FAIL_INTERNAL;
@@ -520,6 +530,8 @@ tls_stream_info(const struct tls_stream *stream, struct tls_info *out)
 		reason = ERR_reason_error_string(stream->error);
 	if (stream->why != NULL)
 		reason = stream->why;
+	if (stream->expected != NULL && stream->expected->why != NULL)
+		reason = stream->expected->why;
 	out->reason = reason != NULL ? span_str(reason) : span_of("", 0);
 }
 

@@ -185,8 +185,10 @@ capability_before_login(struct span common, uint32_t mechanisms,
 		if (is_session_wide(word))
 			put_word(out, start, shown_as(word));
 	put_mechanisms(out, start, mechanisms);
+	bool is_named = (mechanisms & MECHANISM_NAMED) != 0;
 	while ((mechanisms & MECHANISM_OTHER) && imap_next_word(&common, &word))
-		if (is_other_mechanism(word))
+		if (is_other_mechanism(word) &&
+		    (!is_named || has_prefix(word, "AUTH=SCRAM-")))
 			put_word(out, start, word);
 	if (!login_command)
 		put_word(out, start, span_str("LOGINDISABLED"));

@@ -557,9 +557,9 @@ login_sent_credentials(const struct login *login)
 }
 
 bool
-login_awaits_greeting(const struct login *login)
+login_is_preparing(const struct login *login)
 {
-	return login->step == STEP_GREETING;
+	return login->step <= STEP_MESSAGE && !login->has_sent;
 }
 
 struct span
@@ -572,23 +572,6 @@ enum login_trouble
 login_trouble(const struct login *login)
 {
 	return login->trouble;
-}
-
-const char *
-login_trouble_name(enum login_trouble trouble)
-{
-	static const char *const names[] = {
-	    [TROUBLE_NONE] = "none",
-	    [TROUBLE_CLOSED] = "closed",
-	    [TROUBLE_TIMEOUT] = "timeout",
-	    [TROUBLE_GARBAGE] = "garbage",
-	    [TROUBLE_PREAUTH] = "preauth",
-	    [TROUBLE_BYE] = "bye",
-	    [TROUBLE_TOO_MUCH] = "too_much",
-	    [TROUBLE_NO_MECHANISM] = "no_mechanism",
-	    [TROUBLE_MEMORY] = "memory",
-	};
-	return names[trouble];
 }
 
 const char *

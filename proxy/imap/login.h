@@ -83,8 +83,9 @@ enum login_status login_timeout(struct login *login);
 /* True once an octet of the credentials went to this backend. */
 bool login_sent_credentials(const struct login *login);
 
-/* Waiting for the greeting (greeting_timeout runs, not login_timeout). */
-bool login_awaits_greeting(const struct login *login);
+/* The backend has yet to greet, list or let us begin: greeting_timeout runs,
+ * after which there is time for another one. */
+bool login_is_preparing(const struct login *login);
 
 struct span login_challenge(const struct login *login); /* base64 */
 enum login_trouble login_trouble(const struct login *login);

@@ -260,6 +260,14 @@ read_message(
 		return read_token(credentials, message, read_xoauth2);
 	if (strcmp(credentials->mechanism, "OAUTHBEARER") == 0)
 		return read_token(credentials, message, read_oauthbearer);
+	if (credentials->kind == CREDENTIALS_RELAYED) {
+		credentials->has_initial = true;
+		credentials->token = *message;
+		*message = (struct secret){NULL, 0};
+		read_relayed_user(
+		    credentials, span_secret(&credentials->token));
+		return SASL_DONE;
+	}
 	credentials->kind = CREDENTIALS_PASSWORD;
 	if (strcmp(credentials->mechanism, "LOGIN") == 0)
 		return read_login(sasl, span_secret(message), out_challenge);
@@ -332,6 +340,16 @@ sasl_start(struct sasl *sasl, const struct command *command, uint32_t allowed,
 		return SASL_UNKNOWN;
 	memcpy(sasl->credentials.mechanism, command->mechanism,
 	    sizeof(sasl->credentials.mechanism));
+	bool is_scram = strncmp(command->mechanism, "SCRAM-", 6) == 0;
+	if (bit == MECHANISM_OTHER && (allowed & MECHANISM_NAMED) && !is_scram)
+		return SASL_UNKNOWN;
+	/* The name is in the client's first message, which the gateway then
+	 * asks for in the backend's stead. */
+	if (bit == MECHANISM_OTHER && (allowed & MECHANISM_NAMED) &&
+	    !command->has_initial) {
+		sasl->credentials.kind = CREDENTIALS_RELAYED;
+		return SASL_CHALLENGE;
+	}
 	if (bit == MECHANISM_OTHER)
 		return start_relayed(&sasl->credentials, command);
 	if (command->has_initial)

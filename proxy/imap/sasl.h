@@ -53,6 +53,7 @@ struct sasl {
 /*
  * Begins with an AUTHENTICATE command (sasl is overwritten; sasl_fini() is due
  * whatever comes back). `allowed` is config_listen.mechanisms.
+ * With MECHANISM_NAMED nothing is relayed but SCRAM, whose user can be read.
  * Never offered whatever it says: ANONYMOUS, EXTERNAL, names ending in -PLUS.
  * out_challenge: at least 64 octets of room; base64, may be empty.
  */

@@ -154,3 +154,21 @@ verdict_write(
 		outbuf_printf(out, "[CAPABILITY %s] ", verdict->capabilities);
 	put_text(verdict, has_code || has_list, out);
 }
+
+/* Where there is no verdict. */
+const char *
+login_trouble_name(enum login_trouble trouble)
+{
+	static const char *const names[] = {
+	    [TROUBLE_NONE] = "none",
+	    [TROUBLE_CLOSED] = "closed",
+	    [TROUBLE_TIMEOUT] = "timeout",
+	    [TROUBLE_GARBAGE] = "garbage",
+	    [TROUBLE_PREAUTH] = "preauth",
+	    [TROUBLE_BYE] = "bye",
+	    [TROUBLE_TOO_MUCH] = "too_much",
+	    [TROUBLE_NO_MECHANISM] = "no_mechanism",
+	    [TROUBLE_MEMORY] = "memory",
+	};
+	return names[trouble];
+}

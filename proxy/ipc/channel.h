@@ -13,6 +13,8 @@
 
 #define CHANNEL_BODY_MAX 2048
 #define CHANNEL_FDS_MAX	 4
+/* Pools with a check_user: MESSAGE_PASSWORD names one below. */
+#define CHANNEL_PASSWORDS_MAX 256
 
 /* Changes when a message or an area that roles share changes its form. */
 #define IPC_LAYOUT UINT32_C(1)
@@ -27,6 +29,8 @@ enum message_type {
 	MESSAGE_LISTENER, /* to a worker: fd; slot section, body struct addr */
 	MESSAGE_KEYS,	  /* to the keeper: fd of the keys; arg = generation */
 	MESSAGE_SNAPSHOT, /* fd; arg = generation; answered by ACK */
+	MESSAGE_PASSWORD, /* to the monitor: slot = pool of the snapshot that
+			     follows, body the password of its checks */
 	MESSAGE_LOG,	  /* to the observer: fd of the log file; slot 0 log,
 			     1 audit */
 	MESSAGE_CONTROL,  /* to the observer: fd of the control listener */
@@ -34,6 +38,8 @@ enum message_type {
 	/* later */
 	MESSAGE_DRAIN,	 /* arg = ms to spread it over; then exit */
 	MESSAGE_STOP,	 /* exit now */
+	MESSAGE_BACKEND, /* to the monitor: slot enum backend_admin, body the
+			    name of the section */
 	MESSAGE_CRASHED, /* to the observer: body struct slot_record, one per
 			    session that died with its worker */
 	/* a role to the master */
@@ -52,7 +58,8 @@ enum area_kind {
 	AREA_BACKENDS,
 	AREA_LOAD,
 	AREA_TICKETS,
-	AREA_LIMITER
+	AREA_LIMITER,
+	AREA_USERS
 };
 
 struct hello {

@@ -3,7 +3,9 @@
 #include "proxy/master/areas.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
@@ -25,6 +27,8 @@ open_slot(struct areas *areas, uint32_t i, uint32_t n_backends)
 {
 	if (!area_create(
 		"slot", slot_area_size(areas->capacity), &areas->slots[i]) ||
+	    !area_create(
+		"users", live_size(areas->n_buckets), &areas->users[i]) ||
 	    !area_create("load", load_area_size(n_backends), &areas->loads[i]))
 		return false;
 	/* Not slot_area_clear(): it would touch, and so allocate, every page
@@ -59,6 +63,8 @@ areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
 	    .capacity = capacity,
 	    .slots = new_areas(n),
 	    .loads = new_areas(n),
+	    .users = new_areas(n),
+	    .n_buckets = live_buckets(capacity),
 	    .backends = NO_AREA,
 	    .tickets = NO_AREA};
 	if (open_all(areas, config->gateway.max_backends))
@@ -77,11 +83,13 @@ areas_close(struct areas *areas)
 	for (uint32_t i = 0; i < areas->n_slots; i++) {
 		area_close(&areas->slots[i]);
 		area_close(&areas->loads[i]);
+		area_close(&areas->users[i]);
 	}
 	area_close(&areas->backends);
 	area_close(&areas->tickets);
 	free(areas->slots);
 	free(areas->loads);
+	free(areas->users);
 	*areas = (struct areas){0};
 }
 
@@ -98,10 +106,21 @@ areas_tickets(const struct areas *areas)
 	return areas->tickets.data;
 }
 
+/* A hole reads as zeros, and the memory is given back; megabytes written one
+ * by one would be allocated. */
+static void
+clear_users(const struct area *area)
+{
+	if (fallocate(area->rw_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+		0, (off_t)area->size) != 0)
+		memset(area->data, 0, area->size);
+}
+
 void
 areas_clear_slot(struct areas *areas, uint32_t slot)
 {
 	slot_area_clear(areas_slot(areas, slot), areas->capacity);
+	clear_users(&areas->users[slot]);
 	struct load_area *load = areas->loads[slot].data;
 	/* Others read it at any time: word by word, never a memset. Our own
 	 * size, not the area's: a hijacked worker could have changed it. */
@@ -111,4 +130,5 @@ areas_clear_slot(struct areas *areas, uint32_t slot)
 		atomic_store_explicit(
 		    &load->active[i], 0, memory_order_relaxed);
 	load->n_entries = (uint32_t)n;
+	atomic_store_explicit(&load->n_news, 0, memory_order_relaxed);
 }

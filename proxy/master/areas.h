@@ -4,7 +4,8 @@
 #ifndef MASTER_AREAS_H
 #define MASTER_AREAS_H
 
-#include "backends/pool.h"
+#include "backends/live.h"
+#include "backends/load.h"
 #include "config/config.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/slot.h"
@@ -15,6 +16,8 @@ struct areas {
 	uint32_t capacity;  /* session records per slot */
 	struct area *slots; /* heap, n_slots each */
 	struct area *loads;
+	struct area *users; /* live tables: backends/live.h */
+	uint32_t n_buckets; /* of each */
 	struct area backends;
 	struct area tickets;
 };

@@ -53,6 +53,17 @@ give_loads(struct child *child)
 	}
 }
 
+/* To workers only: it says who is logged in where. */
+static void
+give_users(struct child *child)
+{
+	const struct areas *areas = &child->master->areas;
+	for (uint32_t i = 0; i < areas->n_slots; i++)
+		give(child, MESSAGE_AREA, i, AREA_USERS,
+		    i == child->slot ? areas->users[i].rw_fd
+				     : areas->users[i].ro_fd);
+}
+
 static void
 give_areas(struct child *child)
 {
@@ -62,6 +73,7 @@ give_areas(struct child *child)
 		give(child, MESSAGE_AREA, child->slot, AREA_SLOT,
 		    areas->slots[child->slot].rw_fd);
 		give_loads(child);
+		give_users(child);
 		give(child, MESSAGE_AREA, 0, AREA_BACKENDS,
 		    areas->backends.ro_fd);
 		give(
@@ -185,6 +197,25 @@ give_keys(struct child *child)
 	close(fd);
 }
 
+/* Each stands before the snapshot whose pools it is for. */
+static void
+give_passwords(struct child *monitor)
+{
+	const struct passwords *passwords = &monitor->master->passwords;
+	for (uint32_t i = 0; i < passwords->n; i++) {
+		struct span password = span_secret(&passwords->list[i]);
+		struct message message = {.type = MESSAGE_PASSWORD,
+		    .slot = i,
+		    .arg = monitor->master->generation,
+		    .len = (uint32_t)password.len};
+		if (password.len == 0)
+			continue;
+		memcpy(message.body, password.data, password.len);
+		child_send(monitor, &message);
+		explicit_bzero(message.body, password.len);
+	}
+}
+
 void
 brief_snapshot(struct child *child)
 {
@@ -192,7 +223,9 @@ brief_snapshot(struct child *child)
 	child->sent_generation = master->generation;
 	if (child->kind == CHILD_KEEPER)
 		give_keys(child);
-	else
+	if (child->kind == CHILD_MONITOR)
+		give_passwords(child);
+	if (child->kind != CHILD_KEEPER)
 		give(child, MESSAGE_SNAPSHOT, 0, master->generation,
 		    master->snapshot);
 }

@@ -5,13 +5,17 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "config/route.h"
 #include "proxy/base/ensure.h"
 #include "proxy/master/watch.h"
 #include "tls/client_load.h"
+#include "tls/backend_load.h"
 #include "tls/policy.h"
 
 #define TEXT_MAX (64 << 20)
@@ -88,6 +92,50 @@ settle_connections(
 	    request->capacity);
 }
 
+static void
+load_routes(struct compiled *compiled)
+{
+	struct builder *builder = compiled->builder;
+
+	for (uint32_t i = 0; i < builder_config(builder)->pools.n; i++) {
+		const struct config *config = builder_config(builder);
+		char path[PATH_MAX];
+		struct secret text;
+		snprintf(path, sizeof(path), "%s",
+		    config_text(config, config_pool_at(config, i)->route));
+		if (path[0] == '\0' ||
+		    !compile_read(path, &text, &compiled->problems))
+			continue;
+		route_load_text(
+		    builder, i, path, span_secret(&text), &compiled->problems);
+		secret_wipe(&text);
+	}
+}
+
+static void
+load_authorities(struct compiled *compiled)
+{
+	struct builder *builder = compiled->builder;
+
+	for (uint32_t i = 0; i < builder_config(builder)->backends.n; i++) {
+		const struct config *config = builder_config(builder);
+		char path[PATH_MAX];
+		struct secret text;
+		snprintf(path, sizeof(path), "%s",
+		    config_text(
+			config, config_backend_at(config, i)->backend_tls_ca));
+		if (path[0] == '\0' ||
+		    !compile_read(path, &text, &compiled->problems))
+			continue;
+		const char *why =
+		    tls_backend_load_ca(builder, i, span_secret(&text));
+		if (why != NULL)
+			problems_error(
+			    &compiled->problems, "%s: %s", path, why);
+		secret_wipe(&text);
+	}
+}
+
 bool
 compile(const struct compile_request *request, struct compiled *out)
 {
@@ -99,10 +147,15 @@ compile(const struct compile_request *request, struct compiled *out)
 	if (request->running != NULL)
 		config_keep_order(out->builder, request->running);
 	policy_check(out->builder, request->path, &out->problems);
+	/* Before its files are read: a change meanwhile is seen later. */
+	out->files = watch_signature(builder_config(out->builder));
+	load_routes(out);
+	load_authorities(out);
+	passwords_load(
+	    &out->passwords, builder_config(out->builder), &out->problems);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);
-	out->files = watch_signature(builder_config(out->builder));
 	bool good = certificates_load(out->builder, request->path,
 	    request->running, request->running_keys, &out->faults, &out->keys);
 	good = client_files_load(out->builder, request->path, request->running,
@@ -128,6 +181,7 @@ compiled_fini(struct compiled *compiled)
 	if (compiled->keys.data != NULL)
 		key_image_free(&compiled->keys);
 	ticket_secrets_wipe(&compiled->secrets);
+	passwords_free(&compiled->passwords);
 	problems_free(&compiled->problems);
 	problems_free(&compiled->faults);
 	*compiled = (struct compiled){0};

@@ -7,6 +7,7 @@
 #define MASTER_COMPILE_H
 
 #include "config/load.h"
+#include "proxy/master/passwords.h"
 #include "tls/certificate.h"
 #include "tls/ticket_secret.h"
 
@@ -14,6 +15,7 @@ struct compiled {
 	struct builder *builder; /* NULL: compile() returned false */
 	struct key_image keys;
 	struct ticket_secrets secrets;
+	struct passwords passwords;
 	uint64_t files; /* watch_signature() from before they were read */
 	struct problems problems; /* of the configuration */
 	struct problems faults;	  /* of files, each its own */

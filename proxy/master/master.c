@@ -449,6 +449,7 @@ release(struct master *master)
 	builder_free(master->builder);
 	key_image_free(&master->keys);
 	ticket_secrets_wipe(&master->secrets);
+	passwords_free(&master->passwords);
 	secret_wipe(&master->text);
 }
 
@@ -499,6 +500,8 @@ prepare(struct master *master)
 		master->secrets = compiled.secrets;
 		compiled.builder = NULL;
 		compiled.keys = (struct key_image){0};
+		master->passwords = compiled.passwords;
+		compiled.passwords = (struct passwords){0};
 		good = open_everything(
 		    master, compile_capacity(privilege_raise_descriptors()));
 	}

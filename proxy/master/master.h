@@ -56,6 +56,7 @@ struct master {
 	struct builder *builder; /* the running one */
 	struct key_image keys;
 	struct ticket_secrets secrets;
+	struct passwords passwords; /* of the same configuration */
 	uint64_t generation;
 	int snapshot; /* descriptor of the running image */
 

@@ -106,6 +106,9 @@ commit(struct master *master, struct compiled *compiled, int snapshot,
 	master->secrets = compiled->secrets;
 	expiry_compare(&master->expiry, master_config(master),
 	    builder_config(compiled->builder));
+	passwords_free(&master->passwords);
+	master->passwords = compiled->passwords;
+	compiled->passwords = (struct passwords){0};
 	builder_free(master->builder);
 	master->builder = compiled->builder;
 	compiled->builder = NULL;

@@ -42,8 +42,9 @@ mix_file(uint64_t hash, const char *path)
 
 #define FILES_PER_SECTION 3
 
-/* The number-th watched file of all: of the certificates, then of the [tls]
- * sections; empty where a section names none. NULL: there are no more. */
+/* The number-th watched file of all: of the certificates, then of the [tls],
+ * [pool] and [backend] sections; empty where a section names none. NULL: there
+ * are no more. */
 static const char *
 watched_file(const struct config *config, uint64_t number)
 {
@@ -61,6 +62,22 @@ watched_file(const struct config *config, uint64_t number)
 		const struct text files[] = {
 		    at->client_ca, at->client_crl, at->ticket_secret};
 		return config_text(config, files[number % FILES_PER_SECTION]);
+	}
+	n += config->tls.n;
+	if (i - n < config->pools.n) {
+		const struct config_pool *at =
+		    config_pool_at(config, (uint32_t)(i - n));
+		const struct text files[] = {
+		    at->route, at->check_password_file, {0, 0}};
+		return config_text(config, files[number % FILES_PER_SECTION]);
+	}
+	n += config->pools.n;
+	if (i - n < config->backends.n) {
+		const struct config_backend *at =
+		    config_backend_at(config, (uint32_t)(i - n));
+		return number % FILES_PER_SECTION == 0
+			   ? config_text(config, at->backend_tls_ca)
+			   : "";
 	}
 	return NULL;
 }
@@ -135,7 +152,8 @@ static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
-	size_t n = ((size_t)config->certificates.n + config->tls.n) *
+	size_t n = ((size_t)config->certificates.n + config->tls.n +
+		       config->pools.n + config->backends.n) *
 		   FILES_PER_SECTION * 2;
 	const char *file;
 	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -24,6 +25,12 @@ union stream {
 	uv_pipe_t pipe;
 };
 
+/* What TLS needs besides. */
+struct sealed {
+	uint8_t plain[TLS_RECORD_MAX];
+	uint8_t out[TLS_OUT_ROOM(PROBE_OUT_MAX)];
+};
+
 struct check {
 	struct check_params params;
 	struct probe probe;
@@ -36,6 +43,7 @@ struct check {
 	bool is_over;
 	char in[4096];
 	uint8_t out[PROBE_OUT_MAX];
+	struct sealed *sealed; /* NULL: plaintext */
 };
 
 /* ---- the end ----------------------------------------------------------- */
@@ -48,6 +56,11 @@ on_close(uv_handle_t *handle)
 	if (--check->n_handles > 0)
 		return;
 	probe_fini(&check->probe);
+	tls_stream_free(check->params.tls);
+	if (check->sealed != NULL)
+		explicit_bzero(check->sealed, sizeof(*check->sealed));
+	explicit_bzero(check->out, sizeof(check->out));
+	free(check->sealed);
 	free(check);
 }
 
@@ -111,6 +124,7 @@ outcome_of(enum probe_verdict verdict)
 	case PROBE_BYE:
 	case PROBE_CLOSED:
 	case PROBE_REFUSED:
+	case PROBE_LOGIN_REFUSED:
 		break;
 	}
 	return HEALTH_BAD;
@@ -123,6 +137,8 @@ on_timer(uv_timer_t *timer)
 
 	if (check->is_over)
 		close_all(check);
+	else if (check->params.is_impossible)
+		fail(check, "tls_unavailable", 0);
 	else if (check->error != 0)
 		fail(check, "connect", check->error);
 	else
@@ -166,6 +182,80 @@ after_step(
 		fail(check, "closed", UV_EPIPE);
 }
 
+/* ---- the same through a codec ------------------------------------------ */
+
+static void
+fail_tls(struct check *check)
+{
+	struct tls_info info;
+	char text[PROBE_TEXT_MAX];
+
+	tls_stream_info(check->params.tls, &info);
+	snprintf(text, sizeof(text), "%.*s", (int)info.reason.len,
+	    (const char *)info.reason.data);
+	struct check_result result = {.outcome = HEALTH_BAD,
+	    .why = tls_failure_name(tls_stream_failure(check->params.tls)),
+	    .text = text};
+	report(check, &result);
+	close_all(check);
+}
+
+/* False: it waits, or is over. */
+static bool
+shake_hands(struct check *check, struct span *in)
+{
+	struct outbuf out;
+
+	outbuf_init(&out, check->sealed->out, sizeof(check->sealed->out));
+	enum tls_status status =
+	    tls_stream_handshake(check->params.tls, in, &out);
+	bool written = write_out(check, &out);
+	if (status == TLS_FAILED)
+		fail_tls(check);
+	else if (!written)
+		fail(check, "closed", UV_EPIPE);
+	return status == TLS_OK && written;
+}
+
+static void
+feed_plain(struct check *check, struct span plain, struct outbuf *sealed)
+{
+	struct outbuf out;
+
+	outbuf_init(&out, check->out, sizeof(check->out));
+	enum probe_status status = probe_feed(&check->probe, plain, &out);
+	if (tls_stream_write(check->params.tls, outbuf_span(&out), sealed) ==
+	    TLS_FAILED)
+		fail_tls(check);
+	else
+		after_step(check, status, sealed);
+}
+
+static void
+feed_sealed(struct check *check, struct span in)
+{
+	enum tls_status status = TLS_OK;
+
+	if (!shake_hands(check, &in))
+		return;
+	while (status == TLS_OK && !check->is_over) {
+		struct outbuf plain, out;
+		outbuf_init(
+		    &plain, check->sealed->plain, sizeof(check->sealed->plain));
+		outbuf_init(
+		    &out, check->sealed->out, sizeof(check->sealed->out));
+		status = tls_stream_read(check->params.tls, &in, &plain, &out);
+		if (status == TLS_FAILED) {
+			fail_tls(check);
+		} else if (status == TLS_CLOSED) {
+			probe_eof(&check->probe);
+			conclude(check);
+		} else {
+			feed_plain(check, outbuf_span(&plain), &out);
+		}
+	}
+}
+
 static void
 on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *out_buf)
 {
@@ -198,9 +288,13 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		close_all(check);
 		return;
 	}
+	struct span in = span_of(buf->base, (size_t)n);
+	if (check->sealed != NULL) {
+		feed_sealed(check, in);
+		return;
+	}
 	outbuf_init(&out, check->out, sizeof(check->out));
-	enum probe_status status =
-	    probe_feed(&check->probe, span_of(buf->base, (size_t)n), &out);
+	enum probe_status status = probe_feed(&check->probe, in, &out);
 	after_step(check, status, &out);
 }
 
@@ -235,10 +329,14 @@ on_connect(uv_connect_t *request, int status)
 	outbuf_init(&out, check->out, sizeof(check->out));
 	enum probe_status next = probe_connected(&check->probe, &local, &out);
 	status = uv_read_start(&check->stream.stream, on_alloc, on_read);
-	if (status < 0)
+	if (status < 0) {
 		fail(check, "connect", status);
-	else
-		after_step(check, next, &out);
+		return;
+	}
+	/* A PROXY header stands before TLS. */
+	after_step(check, next, &out);
+	if (check->sealed != NULL && !check->is_over)
+		feed_sealed(check, span_of(NULL, 0));
 }
 
 /* ---- the start --------------------------------------------------------- */
@@ -327,14 +425,28 @@ check_start(const struct check_params *params)
 {
 	struct check *check = calloc(1, sizeof(*check));
 
-	if (check == NULL)
+	if (check == NULL) {
+		tls_stream_free(params->tls);
 		return NULL;
+	}
 	check->params = *params;
 	check->n_handles = 2;
 	check->started_ns = uv_hrtime();
 	probe_init(&check->probe, params->backend);
+	if (params->user.len > 0)
+		probe_log_in(&check->probe, params->user, params->password);
+	check->params.user = check->params.password = span_of(NULL, 0);
 	uv_timer_init(params->loop, &check->timer);
-	check->error = connect_stream(check);
+	if (params->tls != NULL)
+		check->sealed = malloc(sizeof(*check->sealed));
+	if (params->is_impossible ||
+	    (params->tls != NULL && check->sealed == NULL)) {
+		/* Only to be closed. */
+		uv_pipe_init(params->loop, &check->stream.pipe, 0);
+		check->error = UV_ENOMEM;
+	} else {
+		check->error = connect_stream(check);
+	}
 	check->timer.data = check;
 	check->stream.handle.data = check;
 	uv_timer_start(&check->timer, on_timer,

@@ -7,6 +7,7 @@
 
 #include "backends/health.h"
 #include "backends/pool.h"
+#include "tls/stream.h"
 
 struct check;
 
@@ -26,6 +27,10 @@ struct check_params {
 	uv_loop_t *loop;
 	const struct backend *backend; /* copied */
 	uint32_t index;
+	struct tls_stream *tls; /* owned from here; NULL: plaintext */
+	bool is_impossible;	/* TLS is wanted and can't be: it fails */
+	struct span user;	/* to log in as, copied; empty: no login */
+	struct span password;
 	uint64_t timeout_ms; /* from connecting to the verdict */
 	uint64_t random;     /* which source_ip */
 	void *arg;

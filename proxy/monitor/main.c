@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/monitor/ backends/pool.c backends/health.c backends/probe.c */
+/* needs: backends/eject.c tls/backend.c tls/backends.c tls/stream.c */
+/* needs: tls/hello.c tls/failure.c tls/policy.c tls/names.c tls/ticket.c */
+/* needs: tls/random.c tls/section.c tls/client_check.c tls/x509.c */
 /* needs: backends/proxyhdr.c backends/reply.c config/snapshot.c */
 /* needs: proxy/ipc/ proxy/base/ */
-/* libs: uv cares */
+/* libs: boringssl uv cares */
 /*
  * The monitor's side of the channel: takes what the master hands over, begins
  * at START, follows snapshots, ends with the channel. Started by the master.
@@ -21,6 +24,7 @@
 #include "proxy/monitor/monitor.h"
 #include "proxy/monitor/resolve.h"
 #include "proxy/monitor/rounds.h"
+#include "proxy/monitor/standing.h"
 #include "proxy/monitor/table.h"
 
 #define READY_MAX_MS  1000 /* the gateway starts without us after that */
@@ -181,6 +185,16 @@ on_area(struct monitor *monitor, struct message *message)
 }
 
 static void
+take_passwords(struct monitor *monitor)
+{
+	for (uint32_t i = 0; i < CHANNEL_PASSWORDS_MAX; i++) {
+		secret_wipe(&monitor->passwords[i]);
+		monitor->passwords[i] = monitor->new_passwords[i];
+		monitor->new_passwords[i] = (struct secret){NULL, 0};
+	}
+}
+
+static void
 on_snapshot(struct monitor *monitor, struct message *message)
 {
 	int fd = message_take_fd(message);
@@ -191,8 +205,10 @@ on_snapshot(struct monitor *monitor, struct message *message)
 	tell_master(MESSAGE_ACK, message->arg, next == NULL);
 	if (next == NULL)
 		return;
+	tls_backends_forget(&monitor->secure);
 	snapshot_unmap(monitor->config);
 	monitor->config = next;
+	take_passwords(monitor);
 	if (!monitor->is_started)
 		return;
 	resolver_reload(monitor->resolver);
@@ -239,6 +255,7 @@ on_start(struct monitor *monitor)
 	uv_timer_start(&monitor->ready, on_ready_timer, READY_MAX_MS, 0);
 	table_adopt(monitor);
 	table_sync(monitor);
+	standing_start(monitor);
 	monitor_check_ready(monitor);
 }
 
@@ -257,11 +274,22 @@ on_message(struct monitor *monitor, struct message *message)
 			close(monitor->events_fd);
 		monitor->events_fd = message_take_fd(message);
 		break;
+	case MESSAGE_PASSWORD:
+		if (message->slot >= CHANNEL_PASSWORDS_MAX ||
+		    !secret_set(&monitor->new_passwords[message->slot],
+			span_of(message->body, message->len)))
+			role_fatal("a password cannot be kept");
+		explicit_bzero(message->body, message->len);
+		break;
 	case MESSAGE_SNAPSHOT:
 		on_snapshot(monitor, message);
 		break;
 	case MESSAGE_START:
 		on_start(monitor);
+		break;
+	case MESSAGE_BACKEND:
+		table_set_admin(monitor, span_of(message->body, message->len),
+		    message->slot);
 		break;
 	case MESSAGE_DRAIN:
 	case MESSAGE_STOP:
@@ -310,6 +338,7 @@ init(struct monitor *monitor)
 		role_fatal("no event loop");
 	uv_timer_init(&monitor->loop, &monitor->tick);
 	uv_timer_init(&monitor->loop, &monitor->sweep);
+	uv_timer_init(&monitor->loop, &monitor->look);
 	uv_timer_init(&monitor->loop, &monitor->ready);
 	monitor->channel.data = monitor;
 	uv_poll_start(

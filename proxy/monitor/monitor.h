@@ -8,18 +8,22 @@
  * round     the first check of every backend; then each has its own time
  *
  * main.c obeys the master, table.c says which entries there are, rounds.c when
- * they are checked and what that means, check.c drives one probe's socket,
- * resolve.c asks for names.
+ * they are checked, standing.c what state that makes, check.c drives one
+ * probe's socket, resolve.c asks for names.
  */
 #ifndef MONITOR_MONITOR_H
 #define MONITOR_MONITOR_H
 
 #include <uv.h>
 
+#include "backends/eject.h"
+#include "backends/load.h"
 #include "backends/health.h"
 #include "backends/pool.h"
 #include "config/config.h"
+#include "proxy/ipc/channel.h"
 #include "proxy/ipc/event.h"
+#include "tls/backend.h"
 
 #define MONITOR_SLOTS_MAX 64 /* as many workers as a configuration allows */
 
@@ -28,11 +32,14 @@ struct resolver;
 
 struct node {
 	bool in_use;  /* the entry is not UNUSED */
+	bool leaving; /* not wanted any more, sessions are still there */
 	bool wanted;  /* by the configuration and the names' addresses */
 	bool adopted; /* of a predecessor, not yet seen in the configuration */
 	bool checked; /* since this process started */
 	struct backend backend; /* as last written into the area */
 	struct health health;
+	struct eject eject;
+	uint32_t pool; /* index in the snapshot */
 	uint32_t rise;
 	uint32_t fall;
 	uint64_t interval_ms;
@@ -47,15 +54,21 @@ struct monitor {
 	uv_poll_t channel;
 	uv_timer_t tick;  /* the next check that is due */
 	uv_timer_t sweep; /* once a second while an entry drains */
+	uv_timer_t look;  /* at what workers tell */
 	uv_timer_t ready; /* READY is not delayed for longer than this */
 	struct backends_area *area;
 	size_t area_size;
 	struct load_area *loads[MONITOR_SLOTS_MAX]; /* by slot; NULL: none */
 	size_t load_sizes[MONITOR_SLOTS_MAX];
+	uint64_t news_seen[MONITOR_SLOTS_MAX];
 	uint32_t n_slots;
 	const struct config *config; /* the snapshot that is mapped now */
 	struct node *nodes;	     /* area->n_entries of them */
 	uint32_t n_nodes;
+	struct tls_backends secure;
+	/* Of checks, by pool: of the snapshot, and of the one to come. */
+	struct secret passwords[CHANNEL_PASSWORDS_MAX];
+	struct secret new_passwords[CHANNEL_PASSWORDS_MAX];
 	struct resolver *resolver;
 	uint32_t n_checks; /* under way */
 	uint32_t cursor;   /* where the search for due checks begins */

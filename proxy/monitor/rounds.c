@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * See rounds.h. Invariant: monitor->n_checks is the number of nodes with a
- * check; a draining or unused entry has none.
+ * check; an unused entry, or one that leaves, has none.
  */
 #include "proxy/monitor/rounds.h"
 
@@ -9,6 +9,7 @@
 
 #include "proxy/base/ensure.h"
 #include "proxy/monitor/check.h"
+#include "proxy/monitor/standing.h"
 #include "proxy/monitor/table.h"
 
 /* 1000 backends of which a third hangs for a check_timeout of 3 s in every
@@ -16,45 +17,7 @@
 #define CHECKS_MAX 200
 #define RETRY_MS   1000 /* after trouble of our own */
 
-static const char remedy[] =
-    "the backend does not trust this gateway for plaintext logins: set "
-    "login_trusted_networks or haproxy_trusted_networks (Dovecot) for our "
-    "address, or client_ip = proxy_v2";
-
 /* ---- what a result means ----------------------------------------------- */
-
-static int
-level_of(enum backend_state state)
-{
-	switch (state) {
-	case BACKEND_UP:
-		return LEVEL_INFO;
-	case BACKEND_MISCONFIGURED:
-		return LEVEL_ERROR;
-	case BACKEND_UNUSED:
-	case BACKEND_UNCHECKED:
-	case BACKEND_DOWN:
-	case BACKEND_DRAINING:
-		break;
-	}
-	return LEVEL_WARN;
-}
-
-static void
-tell_state(struct monitor *monitor, const struct node *node,
-    enum backend_state from, const struct check_result *result)
-{
-	const struct backend *backend = &node->backend;
-	bool misconfigured = backend->state == BACKEND_MISCONFIGURED;
-	struct event event;
-
-	table_begin_event(&event, backend, from, level_of(backend->state));
-	event_str(&event, FIELD_WHY, result->why);
-	event_str(&event, FIELD_TEXT, misconfigured ? remedy : result->text);
-	if (backend->state == BACKEND_UP)
-		event_u64(&event, FIELD_LATENCY_MS, result->latency_us / 1000);
-	monitor_send(monitor, &event);
-}
 
 /*
  * Smoothed over about eight checks. Every write makes all readers look at
@@ -96,23 +59,16 @@ note_result(struct monitor *monitor, struct node *node,
     const struct check_result *result)
 {
 	struct backend *backend = &node->backend;
-	enum backend_state from = backend->state;
+	const struct standing_cause cause = {
+	    result->why, result->text, result->latency_us};
 	bool changed = false;
 
-	bool moved =
-	    health_note(&node->health, result->outcome, node->rise, node->fall);
-	if (moved) {
-		backend->state = node->health.state;
-		backend->since_ms = table_now(monitor);
-	}
+	health_note(&node->health, result->outcome, node->rise, node->fall);
 	if (result->outcome == HEALTH_GOOD) {
 		changed |= note_capabilities(backend, result->capabilities);
 		changed |= note_latency(node, result->latency_us);
 	}
-	if (moved || changed)
-		table_write(monitor, result->index);
-	if (moved)
-		tell_state(monitor, node, from, result);
+	standing_settle(monitor, result->index, &cause, changed);
 }
 
 /* ---- when -------------------------------------------------------------- */
@@ -156,10 +112,31 @@ on_result(void *arg, const struct check_result *result)
 }
 
 static void
+set_account(const struct monitor *monitor, const struct node *node,
+    struct check_params *params)
+{
+	const struct config *config = monitor->config;
+	uint32_t i = node->pool;
+
+	params->user = span_of(NULL, 0);
+	if (i >= config->pools.n || i >= CHANNEL_PASSWORDS_MAX ||
+	    monitor->passwords[i].len == 0)
+		return;
+	params->user =
+	    config_span(config, config_pool_at(config, i)->check_user);
+	params->password = span_secret(&monitor->passwords[i]);
+}
+
+static void
 start(struct monitor *monitor, uint32_t index)
 {
 	struct node *node = &monitor->nodes[index];
+	struct tls_stream *tls;
+	bool good = tls_backends_connect(&monitor->secure, monitor->config,
+	    span_str(node->backend.name), &tls);
 	struct check_params params = {.loop = &monitor->loop,
+	    .tls = tls,
+	    .is_impossible = !good,
 	    .backend = &node->backend,
 	    .index = index,
 	    .timeout_ms = node->timeout_ms,
@@ -167,6 +144,7 @@ start(struct monitor *monitor, uint32_t index)
 	    .arg = monitor,
 	    .on_result = on_result};
 
+	set_account(monitor, node, &params);
 	node->check = check_start(&params);
 	node->due_ms = table_now(monitor);
 	if (node->check == NULL)
@@ -178,8 +156,7 @@ start(struct monitor *monitor, uint32_t index)
 static bool
 waits_for_check(const struct node *node)
 {
-	return node->in_use && node->wanted && node->check == NULL &&
-	       node->backend.state != BACKEND_DRAINING;
+	return node->in_use && node->wanted && node->check == NULL;
 }
 
 static void

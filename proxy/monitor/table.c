@@ -18,6 +18,7 @@
 #include "proxy/monitor/check.h"
 #include "proxy/monitor/resolve.h"
 #include "proxy/monitor/rounds.h"
+#include "proxy/monitor/standing.h"
 
 /* A worker may have chosen the entry and not yet counted its session: time
  * enough for the slowest of its loop turns. */
@@ -55,6 +56,15 @@ table_begin_event(struct event *event, const struct backend *backend,
 
 /* ---- entries come and go ----------------------------------------------- */
 
+/* What the last check must have found. */
+static enum backend_state
+checked_state(const struct backend *backend)
+{
+	if (backend->admin != ADMIN_NONE)
+		return BACKEND_UNCHECKED;
+	return backend->state == BACKEND_EJECTED ? BACKEND_UP : backend->state;
+}
+
 static void
 adopt(struct monitor *monitor, uint32_t index)
 {
@@ -74,8 +84,10 @@ adopt(struct monitor *monitor, uint32_t index)
 	if (backend->state == BACKEND_UNUSED)
 		return;
 	node->in_use = true;
-	node->adopted = backend->state != BACKEND_DRAINING;
-	node->health.state = backend->state;
+	node->leaving =
+	    backend->state == BACKEND_DRAINING && backend->admin != ADMIN_DRAIN;
+	node->adopted = !node->leaving;
+	node->health.state = checked_state(backend);
 }
 
 void
@@ -108,6 +120,8 @@ drain(struct monitor *monitor, uint32_t index)
 
 	rounds_forget(monitor, index);
 	node->adopted = false;
+	node->leaving = true;
+	node->backend.admin = ADMIN_NONE;
 	node->backend.state = BACKEND_DRAINING;
 	node->backend.since_ms = table_now(monitor);
 	table_write(monitor, index);
@@ -143,7 +157,7 @@ table_sweep(struct monitor *monitor)
 
 	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
 		const struct node *node = &monitor->nodes[i];
-		if (!node->in_use || node->backend.state != BACKEND_DRAINING)
+		if (!node->in_use || !node->leaving)
 			continue;
 		if (has_drained(monitor, i)) {
 			release(monitor, i);
@@ -248,6 +262,7 @@ update(struct monitor *monitor, struct node *node, const struct wish *wish)
 
 	node->wanted = true;
 	node->adopted = false;
+	node->pool = wish->backend->pool;
 	node->rise = pool->check_rise;
 	node->fall = pool->check_fall;
 	node->interval_ms = pool->check_interval_ms;
@@ -259,7 +274,8 @@ update(struct monitor *monitor, struct node *node, const struct wish *wish)
 	backend->max_connections = wish->backend->max_connections;
 	backend->client_ip = wish->backend->client_ip;
 	copy_sources(monitor->config, wish->backend, backend);
-	if (backend->state == BACKEND_DRAINING) {
+	if (node->leaving) {
+		node->leaving = false;
 		node->health = (struct health){.state = BACKEND_UNCHECKED};
 		backend->state = BACKEND_UNCHECKED;
 		backend->since_ms = table_now(monitor);
@@ -293,6 +309,17 @@ say_full(struct search *search, const struct wish *wish)
 	monitor_send(monitor, &event);
 }
 
+/* Another address of a section that was drained is drained, too. */
+static uint32_t
+admin_of(const struct monitor *monitor, const struct wish *wish)
+{
+	for (uint32_t i = 0; i < monitor->n_nodes; i++)
+		if (is_backend(&monitor->nodes[i], wish) &&
+		    monitor->nodes[i].backend.admin != ADMIN_NONE)
+			return monitor->nodes[i].backend.admin;
+	return ADMIN_NONE;
+}
+
 static struct node *
 add(struct search *search, const struct wish *wish)
 {
@@ -314,6 +341,11 @@ add(struct search *search, const struct wish *wish)
 	backend->generation = generation;
 	backend->state = BACKEND_UNCHECKED;
 	backend->since_ms = table_now(monitor);
+	backend->admin = admin_of(monitor, wish);
+	if (backend->admin != ADMIN_NONE)
+		backend->state = backend->admin == ADMIN_DOWN
+				     ? BACKEND_DOWN
+				     : BACKEND_DRAINING;
 	return node;
 }
 
@@ -386,6 +418,24 @@ want_backend(struct search *search, const struct config_backend *backend)
 }
 
 void
+table_set_admin(struct monitor *monitor, struct span name, uint32_t admin)
+{
+	static const struct standing_cause cause = {
+	    .why = "by_hand", .text = ""};
+
+	if (!monitor->is_started || admin > ADMIN_DOWN)
+		return;
+	for (uint32_t i = 0; i < monitor->n_nodes; i++) {
+		struct node *node = &monitor->nodes[i];
+		if (!node->in_use || node->leaving ||
+		    !span_equal(name, span_str(node->backend.name)))
+			continue;
+		node->backend.admin = admin;
+		standing_settle(monitor, i, &cause, true);
+	}
+}
+
+void
 table_sync(struct monitor *monitor)
 {
 	const struct config *config = monitor->config;
@@ -404,7 +454,7 @@ table_sync(struct monitor *monitor)
 		const struct node *node = &monitor->nodes[i];
 		if (!node->in_use || node->wanted)
 			continue;
-		if (node->backend.state != BACKEND_DRAINING)
+		if (!node->leaving)
 			drain(monitor, i);
 		is_draining = true;
 	}

@@ -16,6 +16,9 @@ void table_adopt(struct monitor *monitor);
  */
 void table_sync(struct monitor *monitor);
 
+/* By hand, for all addresses of the section: enum backend_admin. */
+void table_set_admin(struct monitor *monitor, struct span name, uint32_t admin);
+
 /* Frees entries that have drained. */
 void table_sweep(struct monitor *monitor);
 

@@ -188,7 +188,7 @@ run_sessions(const struct view *view, struct reply *reply)
 static const char *
 state_text(uint32_t state)
 {
-	return state <= BACKEND_DRAINING
+	return state <= BACKEND_EJECTED
 		   ? backend_state_name((enum backend_state)state)
 		   : "unknown";
 }

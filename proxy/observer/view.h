@@ -8,7 +8,7 @@
 #ifndef OBSERVER_VIEW_H
 #define OBSERVER_VIEW_H
 
-#include "backends/pool.h"
+#include "backends/load.h"
 #include "config/config.h"
 #include "proxy/ipc/slot.h"
 

@@ -16,6 +16,7 @@
 
 #include <string.h>
 
+#include "backends/hash.h"
 #include "proxy/base/ensure.h"
 
 static void choose(struct session *session);
@@ -26,8 +27,9 @@ attempt_drop_backend(struct session *session)
 	struct session_env *env = session->env;
 	struct preauth *preauth = session->preauth;
 
+	list_remove(&session->queue);
 	if (session->counted)
-		env->ops->count(env->arg, session->backend.index, -1);
+		env->ops->release(env->arg, session);
 	session->counted = false;
 	if (session->dial != DIAL_NONE) {
 		session->drop_backend = true;
@@ -43,6 +45,8 @@ attempt_drop_backend(struct session *session)
 	login_free(preauth->login);
 	preauth->login = NULL;
 	preauth->attempt_deadline_ms = 0;
+	preauth->decoded = span_of(NULL, 0);
+	kept_close(&preauth->undecided, preauth->decoded);
 }
 
 /* Back to the commands, with an answer in env->text. */
@@ -120,13 +124,15 @@ choose(struct session *session)
 	case BALANCE_ALL_FULL:
 		wait_for_backend(session, BACKEND_POLL_MS, "pool_full");
 		return;
+	case BALANCE_NO_QUEUE:
+		say_unavailable(session, "queue_full");
+		return;
 	case BALANCE_ALL_TRIED:
 		wait_for_backend(
 		    session, BACKEND_RETRY_MS, preauth->last_trouble);
 		return;
 	}
 	preauth->tried[preauth->n_tried++] = session->backend;
-	env->ops->count(env->arg, session->backend.index, 1);
 	session->counted = true;
 	session->dial = DIAL_WANTED;
 	preauth->attempt_deadline_ms =
@@ -190,6 +196,8 @@ attempt_start(struct session *session)
 	preauth->phase = PHASE_ATTEMPT;
 	preauth->n_tried = 0;
 	preauth->last_trouble = "none";
+	struct span user = session_user(session);
+	session->user_key = user.len > 0 ? hash_user(user) : 0;
 	preauth->login_deadline_ms = now + pool->login_timeout_ms;
 	preauth->wait_deadline_ms = now + pool->wait_for_backend_ms;
 	preauth->preauth_left_ms =
@@ -224,7 +232,10 @@ start_relay(struct session *session)
 	    (uint32_t)(session_pool(session)->idle_timeout_ms / 1000);
 	atomic_store_explicit(
 	    &session->record->active_ms, env->now_ms, memory_order_relaxed);
+	session_count_out(session, preauth->decoded.len);
 	bool good = preauth_flush(session) &&
+		    end_write(&session->ends[SIDE_CLIENT], preauth->decoded,
+			&env->out[SIDE_CLIENT]) &&
 		    kept_open(&preauth->held, span_of(NULL, 0), &held) &&
 		    end_write(&session->ends[SIDE_BACKEND], held,
 			&env->out[SIDE_BACKEND]);
@@ -299,7 +310,7 @@ on_lost(struct session *session, const char *trouble)
 
 	slot_add(&env->slot->backend_failures, 1);
 	env->ops->outcome(env->arg, session, &session->preauth->backend,
-	    OUTCOME_FAILED, trouble);
+	    OUTCOME_LOST, trouble);
 	say_unavailable(session, trouble);
 }
 
@@ -312,10 +323,11 @@ on_status(struct session *session, enum login_status status)
 
 	switch (status) {
 	case LOGIN_WAIT:
-		if (!login_awaits_greeting(preauth->login))
+		if (!login_is_preparing(preauth->login))
 			preauth->attempt_deadline_ms = 0;
 		break;
 	case LOGIN_CHALLENGE:
+		preauth->attempt_deadline_ms = 0;
 		ask_client(session);
 		break;
 	case LOGIN_OK:
@@ -361,6 +373,11 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	session->dial = DIAL_CONNECTED;
 	session->ends[SIDE_BACKEND].connected = true;
+	if (!env->ops->secure(env->arg, &preauth->backend,
+		&session->ends[SIDE_BACKEND].tls)) {
+		try_next(session, "tls_unavailable");
+		return;
+	}
 	slot_add(&env->slot->backend_connects, 1);
 	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
 	struct login_params params = {
@@ -382,6 +399,7 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	preauth->attempt_deadline_ms =
 	    env->now_ms + session_pool(session)->greeting_timeout_ms;
+	/* A PROXY header stands before TLS. */
 	on_status(
 	    session, login_connected(preauth->login, &env->out[SIDE_BACKEND]));
 }
@@ -394,8 +412,12 @@ attempt_respond(struct session *session, struct span line)
 	preauth->phase = PHASE_ATTEMPT;
 	sasl_note_relayed(&preauth->credentials, line);
 	report_user(session, span_secret(&preauth->credentials.user));
-	on_status(session, login_respond(preauth->login, line,
-			       &session->env->out[SIDE_BACKEND]));
+	struct outbuf said;
+	struct outbuf *out = dialogue_begin(session, &said);
+	enum login_status status = login_respond(preauth->login, line, out);
+	if (!dialogue_end(session, &said) && status == LOGIN_WAIT)
+		status = login_eof(preauth->login);
+	on_status(session, status);
 }
 
 static bool
@@ -405,22 +427,61 @@ has_login(const struct session *session)
 	       session->preauth->login != NULL;
 }
 
+/* False: there is nothing to go on with. */
+static bool
+shake_hands(struct session *session)
+{
+	switch (dialogue_handshake(session)) {
+	case TLS_OK:
+		return true;
+	case TLS_FAILED:
+		try_next(session, tls_failure_name(tls_stream_failure(
+				      session->ends[SIDE_BACKEND].tls)));
+		break;
+	case TLS_WANT_READ:
+	case TLS_WANT_KEY:
+	case TLS_CLOSED:
+		break;
+	}
+	return false;
+}
+
+static bool
+hear_backend(struct session *session)
+{
+	struct login *login = session->preauth->login;
+	struct outbuf said;
+
+	if (!shake_hands(session))
+		return false;
+	struct span *plain = dialogue_pull(session);
+	if (plain == NULL)
+		return false;
+	struct outbuf *out = dialogue_begin(session, &said);
+	enum login_status status = login_feed(login, plain, out);
+	if (!dialogue_end(session, &said) && status == LOGIN_WAIT)
+		status = login_eof(login);
+	on_status(session, status);
+	return true;
+}
+
 bool
 attempt_step(struct session *session)
 {
-	struct session_env *env = session->env;
 	struct end *backend = &session->ends[SIDE_BACKEND];
+	bool good = dialogue_open(session);
 
 	if (session->preauth->phase == PHASE_CHALLENGE && preauth_step(session))
 		return true;
 	while (has_login(session) && session->preauth->phase == PHASE_ATTEMPT &&
-	       env->in[SIDE_BACKEND].len > 0)
-		on_status(session,
-		    login_feed(session->preauth->login, &env->in[SIDE_BACKEND],
-			&env->out[SIDE_BACKEND]));
+	       hear_backend(session))
+		continue;
 	if (has_login(session) && backend->eof != END_OPEN)
 		on_status(session, login_eof(session->preauth->login));
-	if (session->preauth != NULL && !preauth_flush(session))
+	if (session->preauth != NULL)
+		good =
+		    dialogue_close(session) && preauth_flush(session) && good;
+	if (!good)
 		session_abort(session, WHO_GATEWAY, REASON_INTERNAL);
 	return session->state != SESSION_LOGIN;
 }
@@ -436,7 +497,7 @@ attempt_deadline(struct session *session)
 	} else if (preauth->phase == PHASE_CHALLENGE) {
 		say_unavailable(session, "challenge_timeout");
 	} else if (preauth->login != NULL) {
-		bool greeting = login_awaits_greeting(preauth->login);
+		bool greeting = login_is_preparing(preauth->login);
 		enum login_status status = login_timeout(preauth->login);
 		if (status == LOGIN_RETRY)
 			try_next(session,

@@ -15,7 +15,8 @@
 
 enum outcome {
 	OUTCOME_GOOD,
-	OUTCOME_FAILED,
+	OUTCOME_FAILED, /* before the credentials were sent */
+	OUTCOME_LOST,	/* after */
 	OUTCOME_MISCONFIGURED
 };
 
@@ -24,17 +25,23 @@ struct session;
 /* What the worker decides for its sessions. All are called from inside a
  * step and must not call back into a session. */
 struct session_ops {
-	/* The next backend of the listener's pool; a copy of its entry. */
-	enum balance_result (*choose)(void *arg, const struct session *session,
+	/* The next backend for the login; a copy of its entry. CHOSEN: it is
+	 * counted there. ALL_FULL: it is in the queue. */
+	enum balance_result (*choose)(void *arg, struct session *session,
 	    struct backend_ref *out_ref, struct backend *out_backend);
-	/* A session is, or is no more, at the backend: the load area. */
-	void (*count)(void *arg, uint32_t backend, int change);
+	/* The codec for a connection to it, NULL for plaintext. False: there
+	 * can be no connection as it must be. */
+	bool (*secure)(void *arg, const struct backend *backend,
+	    struct tls_stream **out_stream);
+	/* It was counted at session->backend, and is so no more. */
+	void (*release)(void *arg, struct session *session);
 	/* A login attempt's end as far as the backend's health goes. */
 	void (*outcome)(void *arg, const struct session *session,
 	    const struct backend *backend, enum outcome outcome,
 	    const char *why);
 	/* False: nothing is up. out: the list before login. */
-	bool (*capabilities)(void *arg, uint32_t listen, struct outbuf *out);
+	bool (*capabilities)(
+	    void *arg, const struct session *session, struct outbuf *out);
 	/* The section's name, "" when the entry is another's by now. */
 	void (*backend_name)(
 	    void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX]);

@@ -2,7 +2,7 @@
 /*
  * Shared by the files of this directory only: session.c (states, relay, end),
  * preauth.c (what the gateway itself says), attempt.c (from credentials to a
- * verdict), report.c (record, events, counters).
+ * verdict), dialogue.c (its plaintext), report.c (record, events, counters).
  */
 #ifndef SESSION_INTERNAL_H
 #define SESSION_INTERNAL_H
@@ -42,6 +42,8 @@ struct preauth {
 	uint32_t n_tried;
 	struct backend backend;
 	struct login *login;
+	struct span decoded;	 /* from a backend's codec; within a step */
+	struct block *undecided; /* the same between two */
 	char id_text[SESSION_ID_TEXT];
 	const char *last_trouble; /* static text, for the UNAVAILABLE event */
 };
@@ -62,7 +64,6 @@ void session_end_tls(struct session *session);
 void session_count_in(struct session *session, uint64_t octets);
 void session_count_out(struct session *session, uint64_t octets);
 const struct config_listen *session_listen(const struct session *session);
-const struct config_pool *session_pool(const struct session *session);
 
 /* relay.c */
 bool relay_step(struct session *session);
@@ -87,6 +88,20 @@ void attempt_deadline(struct session *session);
 void attempt_respond(struct session *session, struct span line);
 /* Forgets the backend of the current attempt, if any. */
 void attempt_drop_backend(struct session *session);
+
+/* dialogue.c: the plaintext between us and a backend during a login. */
+/* Pieces of env->plain that hold plaintext of both peers. */
+#define DIALOGUE_PLAIN ((size_t)2 * TLS_RECORD_MAX)
+/* Around a step. False: out of memory. */
+bool dialogue_open(struct session *session);
+bool dialogue_close(struct session *session);
+/* TLS_OK when plaintext can flow. */
+enum tls_status dialogue_handshake(struct session *session);
+/* What the backend said and nobody has parsed; NULL: nothing. */
+struct span *dialogue_pull(struct session *session);
+/* Where to write what it shall hear; end sends it. False: it cannot. */
+struct outbuf *dialogue_begin(struct session *session, struct outbuf *said);
+bool dialogue_end(struct session *session, struct outbuf *said);
 
 /* report.c */
 void report_start(struct session *session, uint32_t listen);

@@ -42,11 +42,24 @@ preauth_free(struct preauth *preauth)
 		return;
 	command_parser_free(preauth->parser);
 	kept_close(&preauth->held, span_of(NULL, 0));
+	kept_close(&preauth->undecided, span_of(NULL, 0));
 	sasl_fini(&preauth->sasl);
 	credentials_wipe(&preauth->credentials);
 	login_free(preauth->login);
 	explicit_bzero(preauth, sizeof(*preauth));
 	free(preauth);
+}
+
+uint32_t
+session_mechanisms(const struct session *session)
+{
+	const struct config_listen *listen = session_listen(session);
+	const struct config_pool *pool =
+	    config_pool_at(session->env->config, listen->pool);
+
+	return pool->balance == BALANCE_USER || pool->routes.n > 0
+		   ? listen->mechanisms | MECHANISM_NAMED
+		   : listen->mechanisms;
 }
 
 bool
@@ -83,7 +96,7 @@ put_capabilities(struct session *session)
 {
 	struct session_env *env = session->env;
 
-	return env->ops->capabilities(env->arg, session->listen, &env->text);
+	return env->ops->capabilities(env->arg, session, &env->text);
 }
 
 void
@@ -125,6 +138,17 @@ on_bad(struct session *session, const char *tag, const char *text)
 		say_bye(session, REASON_BAD_COMMANDS, "Too many bad commands.");
 }
 
+/* A backend chosen by chance might not be the user's own. */
+static void
+refuse_nameless(struct session *session)
+{
+	struct preauth *preauth = session->preauth;
+
+	credentials_wipe(&preauth->credentials);
+	answer(session, preauth->tag,
+	    "NO [CANNOT] This mechanism must name the user.");
+}
+
 static void
 on_sasl(struct session *session, enum sasl_status status,
     const struct outbuf *challenge)
@@ -144,7 +168,11 @@ on_sasl(struct session *session, enum sasl_status status,
 		preauth->credentials = preauth->sasl.credentials;
 		preauth->sasl.credentials =
 		    (struct credentials){.kind = CREDENTIALS_NONE};
-		attempt_start(session);
+		if (session_mechanisms(session) & MECHANISM_NAMED &&
+		    session_user(session).len == 0)
+			refuse_nameless(session);
+		else
+			attempt_start(session);
 		break;
 	case SASL_CANCELLED:
 		answer(session, preauth->tag, "BAD AUTHENTICATE cancelled.");
@@ -174,8 +202,8 @@ on_authenticate(struct session *session, const struct command *command)
 	outbuf_init(&challenge, buf, sizeof(buf));
 	memcpy(preauth->tag, command->tag, sizeof(preauth->tag));
 	on_sasl(session,
-	    sasl_start(&preauth->sasl, command,
-		session_listen(session)->mechanisms, &challenge),
+	    sasl_start(&preauth->sasl, command, session_mechanisms(session),
+		&challenge),
 	    &challenge);
 }
 

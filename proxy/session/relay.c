@@ -35,6 +35,16 @@ touch(struct session *session)
 	    memory_order_relaxed);
 }
 
+/* The codec of this end failed. */
+static void
+end_failed(struct session *session, enum side side)
+{
+	if (side == SIDE_CLIENT)
+		session_end_tls(session);
+	else
+		session_end(session, WHO_BACKEND, REASON_RESET);
+}
+
 /* One direction. False: the session is over because a codec failed. */
 static bool
 relay(struct session *session, enum side from, uint64_t *out_moved)
@@ -54,8 +64,10 @@ relay(struct session *session, enum side from, uint64_t *out_moved)
 		    eof_reason(source->eof));
 		break;
 	case PUMP_SOURCE_FAILED:
+		end_failed(session, from);
+		return false;
 	case PUMP_SINK_FAILED:
-		session_end_tls(session);
+		end_failed(session, to);
 		return false;
 	}
 	return true;

@@ -22,11 +22,29 @@ session_listen(const struct session *session)
 	return config_listen_at(session->env->config, session->listen);
 }
 
+struct span
+session_user(const struct session *session)
+{
+	if (session->preauth == NULL)
+		return span_of(NULL, 0);
+	const struct credentials *credentials = &session->preauth->credentials;
+	/* Who acts for another works on the other's mail. */
+	return span_secret(credentials->authzid.len > 0 ? &credentials->authzid
+							: &credentials->user);
+}
+
+struct route
+session_route(const struct session *session)
+{
+	return route_find(session->env->config, session_listen(session)->pool,
+	    session_user(session));
+}
+
 const struct config_pool *
 session_pool(const struct session *session)
 {
 	return config_pool_at(
-	    session->env->config, session_listen(session)->pool);
+	    session->env->config, session_route(session).pool);
 }
 
 static uint64_t
@@ -138,6 +156,7 @@ session_init(struct session *session, struct session_env *env, uint64_t id,
 	    .backend = {.index = CONFIG_NONE},
 	    .state = SESSION_ACCEPT,
 	};
+	list_init(&session->queue);
 	struct end *end = &session->ends[SIDE_CLIENT];
 	end->tls = tls_stream_new(env->tls, listen, id);
 	if (end->tls == NULL)
@@ -318,7 +337,7 @@ step(struct session *session, enum side side, struct span fresh)
 		good = kept_close(&session->ends[i].kept, env->in[i]) && good;
 	}
 	if (is_secret)
-		explicit_bzero(env->plain.data, TLS_RECORD_MAX);
+		explicit_bzero(env->plain.data, DIALOGUE_PLAIN);
 	env->plain.len = 0;
 	if (!good && session->state != SESSION_DONE)
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);

@@ -22,6 +22,8 @@
 #ifndef SESSION_SESSION_H
 #define SESSION_SESSION_H
 
+#include "config/route.h"
+#include "proxy/base/list.h"
 #include "proxy/session/end.h"
 #include "proxy/session/env.h"
 
@@ -57,6 +59,9 @@ struct session {
 	struct addr client;
 	struct addr local; /* where the client connected to */
 	struct backend_ref backend;
+	uint64_t user_key; /* of the login, hash_user(); 0: no name is known */
+	struct list_link queue;	 /* of logins that wait for room */
+	bool is_known;		 /* in the table of live users */
 	uint32_t idle_timeout_s; /* copied from the pool for RELAY */
 	uint16_t listen;	 /* index */
 	uint8_t state;		 /* enum session_state */
@@ -108,6 +113,13 @@ uint64_t session_next_deadline(const struct session *session);
 /* The backends of the current login that were no good. */
 const struct backend_ref *session_tried(
     const struct session *session, uint32_t *out_n);
+/* Whose mail the login under way is for; empty: the name cannot be read. */
+/* config_listen.mechanisms, with MECHANISM_NAMED where it is due. */
+uint32_t session_mechanisms(const struct session *session);
+struct span session_user(const struct session *session);
+struct route session_route(const struct session *session);
+/* Of the listener, or where the user's route leads. */
+const struct config_pool *session_pool(const struct session *session);
 /* For DIAL_WANTED: whom to dial. */
 const struct backend *session_backend(const struct session *session);
 /* Input is left that can move now that the output was written: call

@@ -52,15 +52,6 @@ set_options(int fd, const struct config_pool *pool)
 		    sizeof(stall_ms));
 }
 
-static const struct config_pool *
-pool_of(const struct conn *conn)
-{
-	const struct config *config = conn->worker->snapshot;
-
-	return config_pool_at(
-	    config, config_listen_at(config, conn->session.listen)->pool);
-}
-
 static void
 on_connected(uv_connect_t *request, int status)
 {
@@ -82,7 +73,7 @@ open_tcp(struct conn *conn, const struct backend *backend)
 
 	if (fd < 0)
 		return -errno;
-	set_options(fd, pool_of(conn));
+	set_options(fd, session_pool(&conn->session));
 	if (source != NULL && bind_source(fd, source) != 0) {
 		int error = -errno;
 		close(fd);

@@ -5,11 +5,13 @@
  * worker. One timer serves the wheel and the heartbeat.
  */
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
+/* needs: proxy/worker/choose.c tls/backend.c tls/backends.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
 /* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
 /* needs: proxy/session/ proxy/limits/admission.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
+/* needs: backends/hash.c backends/live.c config/route.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
 /* needs: tls/section.c tls/client_check.c tls/x509.c */
@@ -70,6 +72,8 @@ beat(struct worker *worker)
 	accept_resume(worker);
 	if (worker->draining)
 		drain_step(worker);
+	else
+		drain_backends(worker);
 }
 
 static void
@@ -143,12 +147,30 @@ take_slot_area(struct worker *worker, void *data, size_t size)
 		worker->free_records[worker->n_free++] = i - 1;
 }
 
+/* All have the size of our own, which the master made and sealed. */
+static void
+take_users(struct worker *worker, uint32_t slot, void *data, size_t size)
+{
+	struct live_tables *live = &worker->live;
+
+	ENSURE(slot < LIVE_TABLES_MAX);
+	live->n_buckets = live_buckets(worker->n_records);
+	ENSURE(live_size(live->n_buckets) <= size);
+	live->all[slot] = data;
+	if (slot == worker->slot)
+		live->own = data;
+	if (slot >= live->n_tables)
+		live->n_tables = slot + 1;
+}
+
 static void
 take_area(struct worker *worker, struct message *message)
 {
 	int fd = message_take_fd(message);
-	bool is_mine = message->slot == worker->slot &&
-		       (message->arg == AREA_SLOT || message->arg == AREA_LOAD);
+	bool is_mine =
+	    message->slot == worker->slot &&
+	    (message->arg == AREA_SLOT || message->arg == AREA_LOAD ||
+		message->arg == AREA_USERS);
 	size_t size;
 	void *data = area_map(fd, is_mine, &size);
 
@@ -169,6 +191,9 @@ take_area(struct worker *worker, struct message *message)
 	case AREA_TICKETS:
 		worker->tickets = data;
 		break;
+	case AREA_USERS:
+		take_users(worker, message->slot, data, size);
+		break;
 	case AREA_LIMITER:
 		break;
 	}
@@ -185,6 +210,7 @@ take_snapshot(struct worker *worker, struct message *message)
 
 	close(fd);
 	if (config != NULL && pools_use(&worker->pools, config)) {
+		tls_backends_forget(&worker->secure);
 		ack.slot = 0;
 		worker->snapshot = worker->env.config = config;
 		tls_engine_use(worker->env.tls, config, worker->tickets);
@@ -323,6 +349,7 @@ worker_init(struct worker *worker)
 	wheel_init(&worker->wheel, worker->env.now_ms);
 	keys_init(&worker->keys, worker);
 	pools_init(&worker->pools, &worker->ops);
+	choose_init(&worker->ops);
 	worker->ops.emit = on_emit;
 	worker->env.ops = &worker->ops;
 	worker->env.arg = worker;

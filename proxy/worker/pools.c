@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a session asks about backends: who is next, what a pool can do, whose
- * sessions are counted where. One view per pool of the snapshot, made anew when
- * the monitor changed the backends area.
+ * What is known of pools: one view per pool of the snapshot, made anew when the
+ * monitor changed the backends area; what all members can do; who is left alone
+ * for a while. Called by sessions and by choose.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,16 +10,6 @@
 #include "proxy/base/ensure.h"
 #include "proxy/imap/capability.h"
 #include "proxy/worker/worker.h"
-#include "tls/random.h"
-
-static uint64_t
-random_u64(void)
-{
-	uint64_t value;
-
-	tls_random(&value, sizeof(value));
-	return value;
-}
 
 static bool
 is_same(struct backend_ref a, struct backend_ref b)
@@ -82,54 +72,13 @@ refresh(struct worker *worker, struct pool_view *view,
 	view->change = change + 1; /* 0 is "never made" */
 }
 
-static struct pool_view *
-view_of(struct worker *worker, uint32_t listen)
+struct pool_view *
+pools_view(struct worker *worker, uint32_t pool)
 {
-	uint32_t index = config_listen_at(worker->snapshot, listen)->pool;
-	struct pool_view *view = &worker->pools.views[index];
+	struct pool_view *view = &worker->pools.views[pool];
 
-	refresh(worker, view, config_pool_at(worker->snapshot, index));
+	refresh(worker, view, config_pool_at(worker->snapshot, pool));
 	return view;
-}
-
-static enum balance_result
-on_choose(void *arg, const struct session *session, struct backend_ref *out_ref,
-    struct backend *out_backend)
-{
-	struct worker *worker = arg;
-	const struct config_pool *pool = config_pool_at(worker->snapshot,
-	    config_listen_at(worker->snapshot, session->listen)->pool);
-	struct balance_request request = {
-	    .balance = pool->balance,
-	    .min_available = pool->min_available,
-	    .random = random_u64(),
-	    .loads = worker->loads,
-	    .n_loads = worker->n_slots,
-	    .tried = session_tried(session, &request.n_tried),
-	};
-	struct pool_view *view = view_of(worker, session->listen);
-	enum balance_result result = balance_choose(view, &request, out_ref);
-
-	if (result != BALANCE_CHOSEN)
-		return result;
-	if (!backends_area_read(
-		worker->backends, out_ref->index, out_backend) ||
-	    out_backend->generation != out_ref->generation)
-		return BALANCE_ALL_DOWN; /* it changed just now: look again */
-	return BALANCE_CHOSEN;
-}
-
-static void
-on_count(void *arg, uint32_t backend, int change)
-{
-	struct worker *worker = arg;
-	_Atomic uint32_t *active =
-	    &worker->loads[worker->slot]->active[backend];
-	uint32_t value = atomic_load_explicit(active, memory_order_relaxed);
-
-	ENSURE(change > 0 || value > 0);
-	atomic_store_explicit(
-	    active, value + (uint32_t)change, memory_order_release);
 }
 
 static struct penalty *
@@ -166,20 +115,15 @@ emit_misconfigured(struct worker *worker, const struct backend *backend)
 	worker_emit(worker, &event);
 }
 
-static void
-on_outcome(void *arg, const struct session *session,
-    const struct backend *backend, enum outcome outcome, const char *why)
+void
+pools_penalise(struct worker *worker, struct backend_ref ref,
+    const struct backend *backend)
 {
-	struct worker *worker = arg;
-
-	(void)why;
-	if (outcome != OUTCOME_MISCONFIGURED)
-		return;
-	struct penalty *penalty =
-	    oldest_penalty(&worker->pools, session->backend);
-	bool is_known = is_same(penalty->ref, session->backend) &&
+	struct penalty *penalty = oldest_penalty(&worker->pools, ref);
+	bool is_known = is_same(penalty->ref, ref) &&
 			penalty->until_ms > worker->env.now_ms;
-	penalty->ref = session->backend;
+
+	penalty->ref = ref;
 	penalty->until_ms = worker->env.now_ms + MISCONFIGURED_MS;
 	for (uint32_t i = 0; i < worker->pools.n_views; i++)
 		apply_penalties(worker, &worker->pools.views[i]);
@@ -188,21 +132,21 @@ on_outcome(void *arg, const struct session *session,
 }
 
 static bool
-on_capabilities(void *arg, uint32_t listen, struct outbuf *out)
+on_capabilities(void *arg, const struct session *session, struct outbuf *out)
 {
 	struct worker *worker = arg;
 	const struct config_listen *listener =
-	    config_listen_at(worker->snapshot, listen);
+	    config_listen_at(worker->snapshot, session->listen);
 	const struct config_pool *pool =
 	    config_pool_at(worker->snapshot, listener->pool);
-	struct pool_view *view = view_of(worker, listen);
+	struct pool_view *view = pools_view(worker, listener->pool);
 	struct span common =
 	    pool->capabilities.len > 0
 		? config_span(worker->snapshot, pool->capabilities)
 		: span_str(view->capabilities);
 
 	capability_before_login(
-	    common, listener->mechanisms, listener->login_command, out);
+	    common, session_mechanisms(session), listener->login_command, out);
 	return pool_view_is_available(view);
 }
 
@@ -222,23 +166,39 @@ void
 pools_init(struct pools *pools, struct session_ops *ops)
 {
 	*pools = (struct pools){.n_views = 0};
-	ops->choose = on_choose;
-	ops->count = on_count;
-	ops->outcome = on_outcome;
 	ops->capabilities = on_capabilities;
 	ops->backend_name = on_backend_name;
+}
+
+/* Those that wait are queued anew when they look again. */
+static void
+forget_queue(struct queue *queue)
+{
+	while (!list_is_empty(&queue->sessions))
+		list_remove(queue->sessions.next);
 }
 
 bool
 pools_use(struct pools *pools, const struct config *config)
 {
 	struct pool_view *views = calloc(config->pools.n, sizeof(*views));
-	if (views == NULL)
+	struct queue *queues = calloc(config->pools.n, sizeof(*queues));
+
+	if (views == NULL || queues == NULL) {
+		free(views);
+		free(queues);
 		return false;
-	for (uint32_t i = 0; i < pools->n_views; i++)
+	}
+	for (uint32_t i = 0; i < pools->n_views; i++) {
 		pool_view_fini(&pools->views[i]);
+		forget_queue(&pools->queues[i]);
+	}
+	for (uint32_t i = 0; i < config->pools.n; i++)
+		list_init(&queues[i].sessions);
 	free(pools->views);
+	free(pools->queues);
 	pools->views = views;
+	pools->queues = queues;
 	pools->n_views = config->pools.n;
 	return true;
 }

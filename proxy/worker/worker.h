@@ -3,19 +3,21 @@
  * A worker: one libuv loop, one thread, everything a connection needs. This
  * header is the worker's own context, shared by the files of this directory:
  * main.c (messages of the master, the timer), accept.c, conn.c (the driver of
- * a session), dial.c, keys.c (the keeper), pools.c (the choice of a backend),
- * drain.c.
+ * a session), dial.c, keys.c (the keeper), pools.c (what is known of
+ * pools), choose.c (who gets which backend), drain.c.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
 
 #include <uv.h>
 
+#include "backends/live.h"
 #include "proxy/session/session.h"
 #include "proxy/worker/events.h"
 #include "proxy/worker/keys.h"
 #include "proxy/worker/pools.h"
 #include "proxy/worker/wheel.h"
+#include "tls/backend.h"
 
 #define WORKER_SLOTS_MAX 64
 #define PENALTIES_MAX	 16
@@ -49,6 +51,7 @@ struct worker {
 	struct slot_area *area;
 	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
 	const struct backends_area *backends;
+	struct live_tables live;
 	const struct tickets_area *tickets;
 	struct events events;
 
@@ -61,6 +64,7 @@ struct worker {
 
 	struct keys keys;
 	struct pools pools;
+	struct tls_backends secure;
 	struct wheel wheel;
 
 	uint32_t n_records;
@@ -78,6 +82,7 @@ struct worker {
 	bool draining;
 	bool told_drained;
 	uint64_t drain_until_ms;
+	uint64_t drain_seen; /* change of the backends area without a drain */
 
 	uint8_t *slab; /* SLAB_IN octets: what a read puts its bytes in */
 };
@@ -119,6 +124,8 @@ void shakes_init(struct worker *worker);
 void drain_start(struct worker *worker, uint64_t spread_ms);
 /* Once a second: ends the next few. */
 void drain_step(struct worker *worker);
+/* Once a second: the same for backends that are being drained. */
+void drain_backends(struct worker *worker);
 /* Whenever a connection ended: the last one is told to the master. */
 void drain_note_end(struct worker *worker);
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: backends/balance.c backends/pool.c proxy/base/addr.c */
+/* needs: backends/balance.c backends/hash.c backends/pool.c proxy/base/addr.c
+ */
 /* needs: proxy/base/parse.c proxy/base/span.c proxy/base/ensure.c */
 #include <stdarg.h>
 #include <stddef.h>
@@ -94,6 +95,7 @@ choose(struct world *world)
 	case BALANCE_ALL_DOWN:
 		return 'd';
 	case BALANCE_ALL_FULL:
+	case BALANCE_NO_QUEUE:
 		return 'f';
 	case BALANCE_ALL_TRIED:
 		return 't';

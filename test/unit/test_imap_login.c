@@ -315,7 +315,7 @@ test_ends(void **state)
 	struct fixture *fixture = *state;
 	struct span in = span_str("* OK [CAPABILITY IMAP4rev1] hi\r\n");
 	start(fixture, 1);
-	assert_true(login_awaits_greeting(fixture->login));
+	assert_true(login_is_preparing(fixture->login));
 	assert_int_equal(login_eof(fixture->login), LOGIN_RETRY);
 	assert_int_equal(login_trouble(fixture->login), TROUBLE_CLOSED);
 	login_free(fixture->login);
@@ -324,7 +324,7 @@ test_ends(void **state)
 	login_free(fixture->login);
 	start(fixture, 1);
 	login_feed(fixture->login, &in, &fixture->out);
-	assert_false(login_awaits_greeting(fixture->login));
+	assert_false(login_is_preparing(fixture->login));
 	assert_true(login_sent_credentials(fixture->login));
 	assert_int_equal(login_timeout(fixture->login), LOGIN_LOST);
 	assert_int_equal(login_trouble(fixture->login), TROUBLE_TIMEOUT);

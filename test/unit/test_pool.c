@@ -14,6 +14,7 @@
 #include <string.h>
 
 #include "backends/pool.h"
+#include "backends/load.h"
 
 static struct backends_area *
 new_area(uint32_t n)

@@ -354,6 +354,50 @@ test_id_not_listed(void **state)
 	assert_verdict(&talk, PROBE_GOOD, "", ASKED_AND_OUT);
 }
 
+#define LOGS_IN ASKED "p2 LOGIN \"an\\\"na\" \"pass word\"\r\n"
+
+static void
+begin_login(struct talk *talk)
+{
+	begin(talk, CLIENT_IP_NONE);
+	probe_log_in(&talk->probe, span_str("an\"na"), span_str("pass word"));
+	feed(talk, "* OK ready\r\n* CAPABILITY IMAP4rev1 IDLE\r\np1 OK\r\n");
+	assert_string_equal(LOGS_IN, talk->said);
+	assert_int_equal(PROBE_WAIT, talk->status);
+}
+
+static void
+test_logs_in(void **state)
+{
+	(void)state;
+	struct talk talk;
+
+	begin_login(&talk);
+	/* What it can do after a login is nobody's business before one. */
+	feed(&talk, "* CAPABILITY IMAP4rev1 QUOTA\r\n"
+		    "p2 OK [CAPABILITY IMAP4rev1 ACL] in\r\n");
+	assert_string_equal("IMAP4rev1 IDLE", talk.probe.capabilities);
+	assert_verdict(&talk, PROBE_GOOD, "", LOGS_IN "p3 LOGOUT\r\n");
+}
+
+static void
+test_login_refused(void **state)
+{
+	(void)state;
+	struct talk talk;
+
+	begin_login(&talk);
+	feed(&talk, "p2 NO [UNAVAILABLE] no directory\r\n");
+	assert_verdict(&talk, PROBE_LOGIN_REFUSED, "no directory",
+	    LOGS_IN "p3 LOGOUT\r\n");
+	begin(&talk, CLIENT_IP_NONE);
+	probe_log_in(&talk.probe, span_str("a"), span_str("b"));
+	/* Never to a server that doesn't trust us. */
+	feed(
+	    &talk, "* OK\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\np1 OK\r\n");
+	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
+}
+
 int
 main(void)
 {
@@ -372,6 +416,8 @@ main(void)
 	    cmocka_unit_test(test_id),
 	    cmocka_unit_test(test_id_known_from_greeting),
 	    cmocka_unit_test(test_id_not_listed),
+	    cmocka_unit_test(test_logs_in),
+	    cmocka_unit_test(test_login_refused),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/session/ proxy/imap/ proxy/limits/admission.c proxy/ipc/ */
 /* needs: proxy/base/ backends/reply.c backends/proxyhdr.c backends/pool.c */
+/* needs: backends/hash.c config/route.c */
 /* needs: tls/ config/load.c config/check.c config/schema.c */
 /* needs: config/builder.c config/draft.c config/value.c */
 /* needs: config/value_list.c config/value_format.c */
@@ -102,24 +103,37 @@ pipe_len(const struct pipe *pipe)
 }
 
 static enum balance_result
-on_choose(void *arg, const struct session *session, struct backend_ref *out_ref,
+on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
     struct backend *out_backend)
 {
-	(void)arg;
+	struct rig *rig = arg;
+
 	(void)session;
+	rig->counted++;
+	assert_int_equal(rig->counted, 1);
 	*out_ref = (struct backend_ref){0, 1};
 	*out_backend = (struct backend){.name = "a", .pool = "p"};
 	return BALANCE_CHOSEN;
 }
 
+static bool
+on_secure(
+    void *arg, const struct backend *backend, struct tls_stream **out_stream)
+{
+	(void)arg;
+	(void)backend;
+	*out_stream = NULL;
+	return true;
+}
+
 static void
-on_count(void *arg, uint32_t backend, int change)
+on_release(void *arg, struct session *session)
 {
 	struct rig *rig = arg;
 
-	assert_int_equal(backend, 0);
-	rig->counted += change;
-	assert_in_range(rig->counted, 0, 1);
+	assert_int_equal(session->backend.index, 0);
+	rig->counted--;
+	assert_int_equal(rig->counted, 0);
 }
 
 static void
@@ -134,10 +148,10 @@ on_outcome(void *arg, const struct session *session,
 }
 
 static bool
-on_capabilities(void *arg, uint32_t listen, struct outbuf *out)
+on_capabilities(void *arg, const struct session *session, struct outbuf *out)
 {
 	(void)arg;
-	(void)listen;
+	(void)session;
 	outbuf_puts(out, "IMAP4rev1 ID SASL-IR LITERAL- AUTH=PLAIN");
 	return true;
 }
@@ -177,8 +191,8 @@ rig_new(struct world *world, uint32_t listen, unsigned seed)
 	rig->seed = seed;
 	rig->pair = pair_new(world, listen, &options);
 	rig->slot = calloc(1, slot_area_size(1));
-	rig->ops = (struct session_ops){on_choose, on_count, on_outcome,
-	    on_capabilities, on_backend_name, on_emit};
+	rig->ops = (struct session_ops){on_choose, on_secure, on_release,
+	    on_outcome, on_capabilities, on_backend_name, on_emit};
 	rig->env = (struct session_env){.tls = world->engine,
 	    .slot = rig->slot,
 	    .ops = &rig->ops,

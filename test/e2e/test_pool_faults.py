@@ -1,0 +1,264 @@
+# SPDX-License-Identifier: ISC
+"""Every fault of a backend in every phase of a login: while a healthy one is
+left no login fails before its password was sent, the delay is bounded, and
+nobody is ever told that the password is wrong."""
+import socket
+import time
+
+import pytest
+
+from support import BACKEND, PASSWORD, USER, scaled, wait_for
+from support.backend import Backend
+from support.gateway import backend
+
+CONNECT = 0.5           # timeouts of the gateway in these tests
+GREETING = 0.5
+LOGIN = 2.0
+MARGIN = 1.5            # a busy machine, the wheel's tick
+
+
+class Faulty(Backend):
+    """`fault` is (phase, what); None: healthy."""
+
+    capabilities = "IMAP4rev1 ID"
+    fault = None
+
+    def misbehave(self, connection, what):
+        if what == "closes":
+            raise EOFError
+        if what == "resets":
+            connection.reset()
+            raise EOFError
+        if what == "silent":
+            connection.socket.recv(1 << 16)
+            while connection.socket.recv(1 << 16):
+                pass
+            raise EOFError
+        connection.send({
+            "garbage": "\x00\x01 what?\r\n",
+            "http": "HTTP/1.1 400 Bad Request\r\n\r\n",
+            "preauth": "* PREAUTH welcome\r\n",
+            "bye": "* BYE too busy\r\n",
+            "megabyte": "* OK " + "x" * (1 << 20) + "\r\n",
+            "untagged": "* 1 EXISTS\r\n" * 20000,
+            "wrong tag": "zz99 OK done\r\n",
+            "drips": "* O",
+        }[what])
+        while connection.socket.recv(1 << 16):
+            pass
+        raise EOFError
+
+    def at(self, connection, phase):
+        if self.fault is not None and self.fault[0] == phase:
+            self.misbehave(connection, self.fault[1])
+
+    def greet(self, connection):
+        self.at(connection, "greeting")
+        super().greet(connection)
+
+    def one_command(self, connection, tag, name, arguments):
+        if not connection.logged_in and name in (b"CAPABILITY", b"ID"):
+            self.at(connection, "identification")
+        return super().one_command(connection, tag, name, arguments)
+
+    def on_login(self, connection, tag):
+        self.at(connection, "login")
+        super().on_login(connection, tag)
+
+
+GREETINGS = ("closes", "resets", "silent", "garbage", "http", "preauth", "bye",
+             "megabyte", "untagged", "wrong tag", "drips")
+IDENTIFICATIONS = ("closes", "resets", "silent", "garbage", "bye", "megabyte",
+                   "untagged", "wrong tag", "drips")
+LOGINS = ("closes", "resets", "silent", "garbage", "bye", "megabyte",
+          "untagged", "wrong tag", "drips")
+BEFORE = [("greeting", what) for what in GREETINGS] + \
+    [("identification", what) for what in IDENTIFICATIONS]
+
+
+@pytest.fixture
+def table(make_gateway, make_backend):
+    """Checks don't help: they come once in ten minutes."""
+    bad, good = make_backend(Faulty), make_backend(Faulty)
+    gateway = make_gateway(
+        {"bad": backend(bad, "id"), "good": backend(good, "id")},
+        pool={"balance": "round_robin", "check_interval": "10m",
+              "check_fall": 100, "connect_timeout": f"{CONNECT * 1000:.0f}ms",
+              "greeting_timeout": f"{GREETING * 1000:.0f}ms",
+              "login_timeout": f"{LOGIN * 1000:.0f}ms"},
+        limits={"login_attempts": 100}, gateway={"workers": 1}).start()
+    gateway.wait_up()
+    wait_for(lambda: len(gateway.events("backend", state="up")) == 2)
+    gateway.bad, gateway.good = bad, good
+    return gateway
+
+
+def try_login(gateway):
+    """(tagged answer, seconds)."""
+    with gateway.client() as client:
+        client.greeting()
+        started = time.monotonic()
+        return client.login()[-1], time.monotonic() - started
+
+
+def healthy(gateway):
+    for event in gateway.events("login"):
+        assert event["verdict"] in ("ok", "unavailable"), event
+
+
+def test_before_the_password(table):
+    worst = 0.0
+    for fault in BEFORE:
+        table.bad.fault = fault
+        for _ in range(scaled(4)):
+            answer, seconds = try_login(table)
+            assert b" OK" in answer, (fault, answer)
+            assert seconds < GREETING + MARGIN, (fault, seconds)
+            worst = max(worst, seconds)
+    print(f"{len(BEFORE)} faults, longest login {worst:.2f} s")
+    assert not any(c.password for c in table.bad.connections
+                   if c.password is not None)
+    healthy(table)
+
+
+def test_after_the_password(table):
+    """UNAVAILABLE; the password goes to one backend only, and the next login
+    succeeds."""
+    for what in LOGINS:
+        table.bad.fault = ("login", what)
+        for _ in range(scaled(2)):
+            answers = [try_login(table) for _ in range(2)]
+            assert sorted(b" OK" in a for a, _ in answers) == [False, True], \
+                (what, answers)
+            refused = [a for a, _ in answers if b" OK" not in a][0]
+            assert b" NO [UNAVAILABLE]" in refused, (what, refused)
+            assert all(s < LOGIN + MARGIN for _, s in answers)
+    healthy(table)
+
+
+def test_refused(table):
+    table.bad.stop()
+    for _ in range(scaled(6)):
+        answer, seconds = try_login(table)
+        assert b" OK" in answer and seconds < MARGIN, (answer, seconds)
+
+
+def test_black_hole(table, make_gateway):
+    """The added delay is connect_timeout."""
+    port = table.bad.port
+    table.bad.stop()
+    hole = socket.socket()
+    hole.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    hole.bind((BACKEND, port))
+    hole.listen(0)
+    fillers = []
+    for _ in range(4):
+        filler = socket.socket()
+        filler.setblocking(False)
+        filler.connect_ex((BACKEND, port))
+        fillers.append(filler)
+    for _ in range(scaled(4)):
+        answer, seconds = try_login(table)
+        assert b" OK" in answer, answer
+        assert seconds < CONNECT + MARGIN, seconds
+    for sock in fillers + [hole]:
+        sock.close()
+
+
+def test_while_relaying(table):
+    """The sessions of the one that breaks end, and not cleanly; others and new
+    ones go on."""
+    for reset in (False, True):
+        clients = [table.login() for _ in range(scaled(4))]
+        for connection in table.bad.logins():
+            try:
+                if reset:
+                    connection.reset()
+                else:
+                    connection.socket.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
+        alive = 0
+        for client in clients:
+            try:
+                alive += client.result("NOOP").startswith(b"OK")
+            except (AssertionError, OSError, EOFError, ValueError):
+                pass
+            client.close()
+        assert alive == len(clients) // 2, alive
+    assert b" OK" in try_login(table)[0]
+
+
+def eject(gateway, clients):
+    for client in clients:
+        with gateway.client(source=client) as one:
+            one.greeting()
+            one.login()
+
+
+def test_ejected_when_several_clients_see_it(make_gateway, make_backend):
+    """Checks go on succeeding; half a tier and the last one are safe."""
+    servers = [make_backend(Refuser) for _ in range(4)]
+    gateway = make_gateway(
+        {f"b{n}": backend(s, "proxy_v1", weight=100 if n == 0 else 1)
+         for n, s in enumerate(servers)},
+        pool={"check_interval": "2s"}).start()
+    for server in servers:
+        server.proxy = 1
+    gateway.wait_up()
+    wait_for(lambda: len(gateway.events("backend", state="up")) >= 4, 20)
+    # one client whose address is banned there: nothing happens
+    servers[0].refused = {"127.0.0.77"}
+    eject(gateway, ["127.0.0.77"] * 12)
+    assert not gateway.events("backend", state="ejected")
+    for server in servers[:2]:
+        server.refused = {f"127.0.0.{n}" for n in range(70, 90)}
+    eject(gateway, [f"127.0.0.{n}" for n in range(70, 90)] * 2)
+    gateway.wait_event("backend", state="ejected")
+    ejected = gateway.events("backend", state="ejected")
+    assert all(e["why"] == "failures" and e["from"] == "up" for e in ejected)
+    assert 1 <= len({e["backend"] for e in ejected}) <= 2
+    # it comes back, and everybody could log in all the time
+    wait_for(lambda: gateway.events("backend", **{"from": "ejected"}), 20)
+    assert {e["verdict"] for e in gateway.events("login")} == {"ok"}
+
+
+class Refuser(Backend):
+    """Closes connections for some clients, as named by a PROXY header."""
+
+    refused = frozenset()
+
+    def greet(self, connection):
+        words = (connection.proxy or b"").split()
+        if len(words) > 2 and words[2].decode() in self.refused:
+            raise EOFError
+        super().greet(connection)
+
+
+class Limited(Backend):
+    """Dovecot's answer to one user with too many connections."""
+
+    def on_login(self, connection, tag):
+        if connection.user.startswith(b"busy"):
+            connection.send(f"{tag} NO [UNAVAILABLE] Maximum number of "
+                            "connections from user+IP exceeded\r\n")
+        else:
+            super().on_login(connection, tag)
+
+
+def test_users_over_their_limits(make_gateway, make_backend):
+    """Many of them, from everywhere: no backend is ejected, nobody counted."""
+    servers = [make_backend(Limited) for _ in range(2)]
+    gateway = make_gateway(
+        {f"b{n}": backend(s) for n, s in enumerate(servers)}).start()
+    gateway.wait_up()
+    for n in range(scaled(30)):
+        with gateway.client(source=f"127.0.0.{20 + n % 100}") as client:
+            client.greeting()
+            answer = client.login(user=f"busy{n}")[-1]
+            assert b"NO [UNAVAILABLE] Maximum" in answer, answer
+    gateway.login().close()
+    assert not gateway.events("backend", state="ejected")
+    assert not gateway.events("backend", state="down")
+    assert not gateway.events("login", verdict="failed")
+    assert USER and PASSWORD

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * See backend.h. The check of a chain that a backend sent: built by X.509 from
+ * the section's own authorities (never the system's), for its name or address,
+ * and against the pin. Without a pin there is no connection that was not
+ * verified; with `backend_tls = pin` the key alone decides.
+ * Called by the worker and the monitor.
+ */
+#include "tls/backend.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include <openssl/err.h>
+#include <openssl/mem.h>
+#include <openssl/sha.h>
+#include <openssl/x509v3.h>
+
+#include "tls/engine.h"
+#include "tls/expected.h"
+#include "tls/policy.h"
+
+#define BACKEND_TLS_PIN 2 /* config_backend.backend_tls */
+#define CHAIN_MAX	10
+
+struct tls_backend {
+	struct tls_expected expected; /* its store is owned */
+};
+
+/* ---- what is expected -------------------------------------------------- */
+
+static bool
+add_authority(X509_STORE *store, struct span der)
+{
+	const uint8_t *at = der.data;
+	X509 *authority = d2i_X509(NULL, &at, (long)der.len);
+	bool good =
+	    authority != NULL && X509_STORE_add_cert(store, authority) == 1;
+
+	X509_free(authority);
+	return good;
+}
+
+static X509_STORE *
+store_of(const struct config *config, const struct config_backend *section)
+{
+	const struct text *ders =
+	    config_items(config, section->backend_tls_ca_ders);
+	X509_STORE *store = X509_STORE_new();
+	bool good = store != NULL && section->backend_tls_ca_ders.n > 0;
+
+	for (uint32_t i = 0; good && i < section->backend_tls_ca_ders.n; i++)
+		good = add_authority(store, config_span(config, ders[i]));
+	if (good)
+		return store;
+	X509_STORE_free(store);
+	return NULL;
+}
+
+static uint8_t
+nibble(uint8_t c)
+{
+	if (c >= '0' && c <= '9')
+		return (uint8_t)(c - '0');
+	return (uint8_t)((c | 0x20) - 'a' + 10);
+}
+
+static void
+read_pin(struct tls_expected *expected, struct span hex)
+{
+	if (hex.len != 2 * SPKI_HASH_LEN)
+		return;
+	expected->has_pin = true;
+	for (size_t i = 0; i < SPKI_HASH_LEN; i++)
+		expected->pin[i] = (uint8_t)(nibble(hex.data[2 * i]) << 4 |
+					     nibble(hex.data[2 * i + 1]));
+}
+
+/* The name that is configured, else where we connect to. */
+static bool
+read_name(struct tls_expected *expected, const struct config *config,
+    const struct config_backend *section)
+{
+	struct text text = section->backend_tls_name.len > 0
+			       ? section->backend_tls_name
+			       : section->host;
+	struct span name = config_span(config, text);
+
+	if (name.len >= sizeof(expected->name))
+		return false;
+	if (addr_parse_ip(name, &expected->ip))
+		return true;
+	expected->ip.family = ADDR_NONE;
+	memcpy(expected->name, name.data, name.len);
+	return true;
+}
+
+struct tls_backend *
+tls_backend_new(
+    const struct config *config, const struct config_backend *section)
+{
+	struct tls_backend *backend = calloc(1, sizeof(*backend));
+	if (backend == NULL)
+		return NULL;
+	struct tls_expected *expected = &backend->expected;
+	bool by_pin = section->backend_tls == BACKEND_TLS_PIN;
+
+	read_pin(expected, config_span(config, section->backend_tls_pin));
+	bool good = read_name(expected, config, section);
+	if (!by_pin)
+		expected->store = store_of(config, section);
+	good = good && (by_pin ? expected->has_pin : expected->store != NULL);
+	ERR_clear_error();
+	if (good)
+		return backend;
+	tls_backend_free(backend);
+	return NULL;
+}
+
+void
+tls_backend_free(struct tls_backend *backend)
+{
+	if (backend == NULL)
+		return;
+	X509_STORE_free(backend->expected.store);
+	free(backend);
+}
+
+/* ---- the check --------------------------------------------------------- */
+
+static bool
+is_pinned(const struct tls_expected *expected, X509 *leaf)
+{
+	uint8_t hash[SPKI_HASH_LEN];
+	uint8_t *der = NULL;
+	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
+
+	if (len <= 0)
+		return false;
+	SHA256(der, (size_t)len, hash);
+	OPENSSL_free(der);
+	return memcmp(hash, expected->pin, sizeof(hash)) == 0;
+}
+
+static bool
+set_name(X509_VERIFY_PARAM *param, const struct tls_expected *expected)
+{
+	size_t ip_len = expected->ip.family == ADDR_IPV4 ? 4 : 16;
+
+	if (expected->ip.family != ADDR_NONE)
+		return X509_VERIFY_PARAM_set1_ip(
+			   param, expected->ip.ip, ip_len) == 1;
+	X509_VERIFY_PARAM_set_hostflags(
+	    param, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
+	return expected->name[0] != '\0' &&
+	       X509_VERIFY_PARAM_set1_host(
+		   param, expected->name, strlen(expected->name)) == 1;
+}
+
+static const char *
+verify(const struct tls_expected *expected, X509 *leaf, STACK_OF(X509) * others)
+{
+	X509_STORE_CTX *ctx = X509_STORE_CTX_new();
+	const char *why = "out of memory";
+
+	if (ctx != NULL &&
+	    X509_STORE_CTX_init(ctx, expected->store, leaf, others) == 1 &&
+	    X509_STORE_CTX_set_default(ctx, "ssl_server") == 1 &&
+	    set_name(X509_STORE_CTX_get0_param(ctx), expected)) {
+		int good = X509_verify_cert(ctx);
+		int error = X509_STORE_CTX_get_error(ctx);
+		why = NULL;
+		if (good != 1 || error != X509_V_OK)
+			why = X509_verify_cert_error_string(error);
+	}
+	X509_STORE_CTX_free(ctx);
+	return why;
+}
+
+static const char *
+check_chain(
+    const struct tls_expected *expected, X509 *leaf, STACK_OF(X509) * others)
+{
+	if (expected->has_pin && !is_pinned(expected, leaf))
+		return "its key is not the pinned one";
+	if (expected->store == NULL)
+		return expected->has_pin ? NULL : "nothing to verify it by";
+	return verify(expected, leaf, others);
+}
+
+static const char *
+check_peer(const struct tls_expected *expected, const SSL *ssl)
+{
+	const STACK_OF(CRYPTO_BUFFER) *sent = SSL_get0_peer_certificates(ssl);
+	size_t n = sent != NULL ? sk_CRYPTO_BUFFER_num(sent) : 0;
+	STACK_OF(X509) *chain = sk_X509_new_null();
+	const char *why = NULL;
+
+	if (chain == NULL || n == 0 || n > CHAIN_MAX)
+		why = "no certificate, or too many";
+	for (size_t i = 0; why == NULL && i < n; i++) {
+		X509 *one =
+		    X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(sent, i));
+		if (one == NULL || sk_X509_push(chain, one) == 0) {
+			X509_free(one);
+			why = "a certificate that cannot be read";
+		}
+	}
+	if (why == NULL)
+		why = check_chain(expected, sk_X509_value(chain, 0), chain);
+	sk_X509_pop_free(chain, X509_free);
+	return why;
+}
+
+static enum ssl_verify_result_t
+on_verify(SSL *ssl, uint8_t *out_alert)
+{
+	struct tls_engine *engine = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_stream *stream = engine->current;
+	const char *why = check_peer(stream->expected, ssl);
+
+	ERR_clear_error();
+	if (why == NULL)
+		return ssl_verify_ok;
+	stream->expected->why = why;
+	stream->failure = TLS_FAIL_BACKEND_CERTIFICATE;
+	*out_alert = SSL_AD_BAD_CERTIFICATE;
+	return ssl_verify_invalid;
+}
+
+/* ---- engine and stream ------------------------------------------------- */
+
+static bool
+make_ctx(struct tls_engine *engine)
+{
+	SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
+
+	engine->ctx = ctx;
+	if (ctx == NULL || SSL_CTX_set_app_data(ctx, engine) != 1)
+		return false;
+	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_mode(
+	    ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, on_verify);
+	engine_watch_alerts(ctx);
+	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
+	       SSL_CTX_set_strict_cipher_list(ctx, policy_default_ciphers()) ==
+		   1 &&
+	       SSL_CTX_set1_curves_list(ctx, policy_default_groups()) == 1;
+}
+
+struct tls_engine *
+tls_backend_engine_new(void)
+{
+	struct tls_engine *engine = calloc(1, sizeof(*engine));
+
+	if (engine == NULL)
+		return NULL;
+	if (!engine_make_bio(engine) || !make_ctx(engine)) {
+		tls_engine_free(engine);
+		engine = NULL;
+	}
+	ERR_clear_error();
+	return engine;
+}
+
+bool
+expected_open(const struct tls_expected *expected, SSL *ssl)
+{
+	SSL_set_connect_state(ssl);
+	return expected->name[0] == '\0' ||
+	       SSL_set_tlsext_host_name(ssl, expected->name) == 1;
+}
+
+void
+expected_free(struct tls_expected *expected)
+{
+	if (expected == NULL)
+		return;
+	X509_STORE_free(expected->store);
+	free(expected);
+}
+
+struct tls_stream *
+tls_backend_connect(
+    struct tls_engine *engine, const struct tls_backend *backend)
+{
+	struct tls_stream *stream = tls_stream_new(engine, 0, 0);
+	struct tls_expected *expected = malloc(sizeof(*expected));
+
+	if (stream == NULL || expected == NULL) {
+		tls_stream_free(stream);
+		free(expected);
+		return NULL;
+	}
+	*expected = backend->expected;
+	if (expected->store != NULL)
+		X509_STORE_up_ref(expected->store);
+	stream->expected = expected;
+	return stream;
+}

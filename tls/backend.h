@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * TLS to a backend: the same streams as in front, at their other end. What a
+ * backend must show is `struct tls_backend`, made from its section; a stream
+ * holds what it needs of it until its handshake is over.
+ *
+ * Limits: no client certificate (a worker has no private key), no resumption:
+ * a login costs a full handshake.
+ */
+#ifndef TLS_BACKEND_H
+#define TLS_BACKEND_H
+
+#include "tls/stream.h"
+
+struct tls_backend;
+
+/* An engine whose streams connect; tls_engine_use() is not for it. */
+struct tls_engine *tls_backend_engine_new(void);
+
+/* For a section whose backend_tls is not off. NULL: its authorities cannot be
+ * used, or out of memory; nobody may connect then. */
+struct tls_backend *tls_backend_new(
+    const struct config *config, const struct config_backend *section);
+void tls_backend_free(struct tls_backend *backend);
+
+/*
+ * A stream that connects: the first tls_stream_handshake() has no input and
+ * makes the hello. TLS_FAIL_BACKEND_CERTIFICATE, with the why in tls_info's
+ * reason, when the backend is not the one that is expected. NULL: out of
+ * memory.
+ */
+struct tls_stream *tls_backend_connect(
+    struct tls_engine *engine, const struct tls_backend *backend);
+
+/*
+ * What all sections of a snapshot expect, made when it is first needed. Zeroed
+ * is empty. For the caller's one loop.
+ */
+struct tls_backends {
+	struct tls_engine *engine;     /* NULL: not needed yet */
+	struct tls_backend **sections; /* by index; NULL: not made yet */
+	uint32_t n_sections;
+};
+
+/*
+ * The codec for a connection to the backend of that section; NULL: plaintext.
+ * False: there can be none as the section wants it, or the section is gone:
+ * plaintext must never be what is left.
+ */
+bool tls_backends_connect(struct tls_backends *backends,
+    const struct config *config, struct span section,
+    struct tls_stream **out_stream);
+
+/* Before another snapshot comes into use: its sections are others. Streams
+ * may live on. */
+void tls_backends_forget(struct tls_backends *backends);
+
+#endif
