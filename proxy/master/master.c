@@ -313,6 +313,10 @@ open_files(struct master *master)
 		fprintf(stderr, "sallyport: %s\n", why);
 		return false;
 	}
+	if (!files_bind_metrics(&master->files, config, why)) {
+		fprintf(stderr, "sallyport: %s\n", why);
+		return false;
+	}
 	enum control_result result =
 	    files_bind_control(&master->files, config, why);
 	if (why[0] != '\0')
@@ -472,8 +476,7 @@ static void
 report_start(struct master *master, const struct compiled *compiled)
 {
 	report_lines(master, EVENT_WARNING, compiled->problems.warnings);
-	report_lines(master, EVENT_PROBLEM, compiled->faults.errors);
-	report_lines(master, EVENT_WARNING, compiled->faults.warnings);
+	report_faults(master, &compiled->faults);
 }
 
 static bool

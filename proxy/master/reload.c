@@ -15,6 +15,7 @@
 #include "proxy/master/brief.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
+#include "proxy/master/request.h"
 
 #define NEVER  UINT64_MAX
 #define ACK_MS 5000
@@ -119,8 +120,7 @@ report_problems(struct master *master, const struct compiled *compiled)
 	if (master->reload.announced)
 		report_lines(
 		    master, EVENT_WARNING, compiled->problems.warnings);
-	report_lines(master, EVENT_PROBLEM, compiled->faults.errors);
-	report_lines(master, EVENT_WARNING, compiled->faults.warnings);
+	report_faults(master, &compiled->faults);
 }
 
 /* --- distributing --------------------------------------------------------- */
@@ -191,6 +191,7 @@ finish(struct master *master, const char *text)
 {
 	master->reload.phase = RELOAD_IDLE;
 	report_reload(master, "ok", text, 0);
+	request_reloaded(master, NULL);
 	announce_end(master);
 	master_wake(master); /* another one may be wanted */
 }
@@ -203,6 +204,7 @@ fail(struct master *master, struct compiled *compiled, const char *text)
 	uint32_t n = compiled->problems.n_errors + compiled->faults.n_errors;
 	report_problems(master, compiled);
 	report_reload(master, "failed", text, n == 0 ? 1 : n);
+	request_reloaded(master, compiled);
 	announce_end(master);
 }
 

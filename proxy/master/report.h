@@ -12,6 +12,8 @@ struct master;
 /* One event per line of a list of messages (NULL: none). */
 void report_lines(
     struct master *master, enum event_kind kind, const char *lines);
+/* What is wrong with certificates: errors and warnings. */
+void report_faults(struct master *master, const struct problems *faults);
 void report_text(struct master *master, enum event_kind kind, const char *text);
 
 /* "started", "stopping", "stopped", with the version. */

@@ -8,12 +8,16 @@
 /* needs: proxy/observer/log.c proxy/observer/json.c proxy/observer/sink.c */
 /* needs: proxy/observer/journal.c proxy/observer/view.c */
 /* needs: proxy/observer/command.c proxy/observer/control.c */
+/* needs: proxy/observer/reply.c proxy/observer/ledger.c */
+/* needs: proxy/observer/history.c proxy/observer/metrics.c */
+/* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
+/* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */
 /* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
-/* needs: proxy/ipc/slot.c proxy/ipc/role.c */
+/* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/ipc/role.c */
 /* needs: backends/pool.c backends/health.c config/snapshot.c */
 /* needs: proxy/base/addr.c proxy/base/ensure.c proxy/base/parse.c */
 /* needs: proxy/base/span.c */
-/* libs: uv */
+/* libs: uv microhttpd */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,7 +30,10 @@
 #include "proxy/ipc/channel.h"
 #include "proxy/ipc/role.h"
 #include "proxy/observer/control.h"
+#include "proxy/observer/history.h"
+#include "proxy/observer/http.h"
 #include "proxy/observer/journal.h"
+#include "proxy/observer/ledger.h"
 
 /* Every worker, and the other roles with the master behind them. */
 #define SOURCES_MAX (VIEW_SLOTS_MAX + 8)
@@ -53,6 +60,9 @@ struct observer {
 	struct control control;
 	struct view view;
 	struct journal journal;
+	struct http http;
+	struct ledger ledger;
+	struct history history;
 	struct message message;
 	bool stopping;
 };
@@ -83,6 +93,13 @@ drop_source(struct observer *observer, uint32_t number)
 	uv_close((uv_handle_t *)&source->poll, on_source_closed);
 }
 
+static void
+take_event(struct observer *observer, struct span event)
+{
+	ledger_take(&observer->ledger, event);
+	journal_take(&observer->journal, event);
+}
+
 /* False: nothing can come from there any more. */
 static bool
 read_events(struct source *source, int budget)
@@ -98,8 +115,7 @@ read_events(struct source *source, int budget)
 		if ((size_t)n > sizeof(data))
 			source->observer->journal.malformed++;
 		else
-			journal_take(&source->observer->journal,
-			    span_of(data, (size_t)n));
+			take_event(source->observer, span_of(data, (size_t)n));
 	}
 	return true;
 }
@@ -192,6 +208,7 @@ on_snapshot(struct observer *observer, struct message *message)
 		snapshot_unmap(observer->view.config);
 	observer->view.config = config;
 	journal_configure(&observer->journal, &config->gateway);
+	ledger_use(&observer->ledger, config, (int64_t)time(NULL));
 	tell_master(MESSAGE_ACK, 0, message->arg);
 }
 
@@ -224,6 +241,21 @@ on_control(struct observer *observer, struct message *message)
 }
 
 static void
+on_metrics(struct observer *observer, struct message *message)
+{
+	int fd = message_take_fd(message);
+	if (fd >= 0 && !http_listen(&observer->http, fd))
+		role_fatal("cannot serve the metrics");
+}
+
+static void
+on_ticket(struct observer *observer, const struct message *message)
+{
+	if (message->slot < TICKET_RINGS)
+		observer->ledger.ticket_ms[message->slot] = message->arg;
+}
+
+static void
 on_message(struct observer *observer, struct message *message)
 {
 	switch (message->type) {
@@ -247,6 +279,15 @@ on_message(struct observer *observer, struct message *message)
 		break;
 	case MESSAGE_CRASHED:
 		on_crashed(observer, message);
+		break;
+	case MESSAGE_METRICS:
+		on_metrics(observer, message);
+		break;
+	case MESSAGE_TICKET:
+		on_ticket(observer, message);
+		break;
+	case MESSAGE_DRAIN:
+		observer->ledger.draining = true;
 		break;
 	case MESSAGE_START:
 		tell_master(MESSAGE_READY, 0, 0);
@@ -293,6 +334,7 @@ on_tick(uv_timer_t *timer)
 {
 	struct observer *observer = timer->data;
 	journal_tick(&observer->journal, &observer->view);
+	history_tick(&observer->history, &observer->view, now_ms());
 }
 
 static void
@@ -306,7 +348,11 @@ start(struct observer *observer)
 	observer->channel.data = observer->tick.data = observer;
 	observer->view.started_ms = now_ms();
 	observer->view.master_pid = getppid();
+	observer->view.ledger = &observer->ledger;
+	observer->view.history = &observer->history;
 	journal_init(&observer->journal);
+	observer->journal.ledger = &observer->ledger;
+	http_init(&observer->http, &observer->loop, &observer->view);
 	control_init(&observer->control, &observer->loop, &observer->view);
 	uv_poll_start(&observer->channel, UV_READABLE, on_channel);
 	uv_timer_start(&observer->tick, on_tick, TICK_MS, TICK_MS);
