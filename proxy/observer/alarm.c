@@ -10,6 +10,7 @@
 
 #include "backends/health.h"
 #include "proxy/observer/ledger.h"
+#include "proxy/observer/plot.h"
 
 /* Of the connections that are possible. */
 #define NEARLY_FULL_PERCENT 90
@@ -76,11 +77,11 @@ find_backends(const struct view *view, struct alarms *alarms)
 		    (backend.state != BACKEND_DOWN &&
 			backend.state != BACKEND_MISCONFIGURED))
 			continue;
-		uint64_t minutes = view_age_s(backend.since_ms) / 60;
-		add(alarms, SEVERITY_WARN,
-		    "Backend %s is %s, for %" PRIu64 " min", backend.name,
+		char age[PLOT_NUMBER_MAX];
+		add(alarms, SEVERITY_WARN, "Backend %s has been %s for %s",
+		    backend.name,
 		    backend_state_name((enum backend_state)backend.state),
-		    minutes);
+		    plot_age(view_age_s(backend.since_ms), age));
 	}
 }
 

@@ -10,13 +10,13 @@
 #define HISTORY_STEPS  360
 
 /* id, what the page calls it */
-#define HISTORY_SERIES(X)           \
-	X(BYTES_IN, "from clients") \
-	X(BYTES_OUT, "to clients")  \
-	X(LOGINS_OK, "accepted")    \
-	X(LOGINS_FAILED, "failed")  \
-	X(REFUSED, "before TLS")    \
-	X(TLS_FAILED, "in TLS")     \
+#define HISTORY_SERIES(X)          \
+	X(BYTES_IN, "in")          \
+	X(BYTES_OUT, "out")        \
+	X(LOGINS_OK, "accepted")   \
+	X(LOGINS_FAILED, "failed") \
+	X(REFUSED, "before TLS")   \
+	X(TLS_FAILED, "in TLS")    \
 	X(CONNECTIONS, "connections")
 
 #define X(id, name) HISTORY_##id,

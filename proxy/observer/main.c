@@ -11,6 +11,9 @@
 /* needs: proxy/observer/reply.c proxy/observer/ledger.c */
 /* needs: proxy/observer/history.c proxy/observer/metrics.c */
 /* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
+/* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
+/* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
+/* needs: proxy/observer/trace.c proxy/limits/admission.c */
 /* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */
 /* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
 /* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/ipc/role.c */
@@ -19,8 +22,10 @@
 /* needs: proxy/base/span.c */
 /* libs: uv microhttpd */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -34,6 +39,7 @@
 #include "proxy/observer/http.h"
 #include "proxy/observer/journal.h"
 #include "proxy/observer/ledger.h"
+#include "proxy/observer/trace.h"
 
 /* Every worker, and the other roles with the master behind them. */
 #define SOURCES_MAX (VIEW_SLOTS_MAX + 8)
@@ -97,6 +103,7 @@ static void
 take_event(struct observer *observer, struct span event)
 {
 	ledger_take(&observer->ledger, event);
+	trace_take(observer->view.trace, event);
 	journal_take(&observer->journal, event);
 }
 
@@ -154,6 +161,21 @@ tell_master(uint32_t type, uint32_t slot, uint64_t arg)
 	struct message message = {.type = type, .slot = slot, .arg = arg};
 	if (channel_send(ROLE_CHANNEL_FD, &message) == CHANNEL_AGAIN)
 		role_fatal("the master does not read its channel");
+}
+
+/* It reads its channel soon: it never waits for anybody. */
+static bool
+send_to_master(const struct message *message)
+{
+	struct pollfd poll_fd = {.fd = ROLE_CHANNEL_FD, .events = POLLOUT};
+	for (int i = 0; i < 100; i++) {
+		enum channel_result result =
+		    channel_send(ROLE_CHANNEL_FD, message);
+		if (result != CHANNEL_AGAIN)
+			return result == CHANNEL_OK;
+		(void)poll(&poll_fd, 1, 10);
+	}
+	return false;
 }
 
 static void
@@ -280,6 +302,9 @@ on_message(struct observer *observer, struct message *message)
 	case MESSAGE_CRASHED:
 		on_crashed(observer, message);
 		break;
+	case MESSAGE_REPLY:
+		control_reply(&observer->control, message);
+		break;
 	case MESSAGE_METRICS:
 		on_metrics(observer, message);
 		break;
@@ -337,6 +362,15 @@ on_tick(uv_timer_t *timer)
 	history_tick(&observer->history, &observer->view, now_ms());
 }
 
+static uint64_t
+random_seed(void)
+{
+	uint64_t seed = 0;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		role_fatal("no randomness");
+	return seed;
+}
+
 static void
 start(struct observer *observer)
 {
@@ -350,10 +384,16 @@ start(struct observer *observer)
 	observer->view.master_pid = getppid();
 	observer->view.ledger = &observer->ledger;
 	observer->view.history = &observer->history;
+	observer->view.trace = trace_new(random_seed());
+	if (observer->view.trace == NULL)
+		role_fatal("out of memory");
 	journal_init(&observer->journal);
 	observer->journal.ledger = &observer->ledger;
 	http_init(&observer->http, &observer->loop, &observer->view);
-	control_init(&observer->control, &observer->loop, &observer->view);
+	struct command common = {.view = &observer->view,
+	    .journal = &observer->journal,
+	    .send = send_to_master};
+	control_init(&observer->control, &observer->loop, &common);
 	uv_poll_start(&observer->channel, UV_READABLE, on_channel);
 	uv_timer_start(&observer->tick, on_tick, TICK_MS, TICK_MS);
 }

@@ -12,6 +12,7 @@
 #include <time.h>
 
 #include "backends/health.h"
+#include "proxy/base/ensure.h"
 #include "proxy/observer/alarm.h"
 #include "proxy/observer/ledger.h"
 #include "proxy/observer/plot.h"
@@ -79,7 +80,7 @@ void
 page_make_nonce(char out_nonce[PAGE_NONCE_MAX])
 {
 	uint64_t random[2] = {0};
-	(void)getrandom(random, sizeof(random), 0);
+	ENSURE(getrandom(random, sizeof(random), 0) == sizeof(random));
 	snprintf(out_nonce, PAGE_NONCE_MAX, "%016" PRIx64 "%016" PRIx64,
 	    random[0], random[1]);
 }
@@ -283,9 +284,9 @@ put_tls(const struct view *view, struct reply *out)
 	uint64_t v12 = SUM(view, handshakes_tls12);
 	uint64_t v13 = SUM(view, handshakes_tls13);
 	uint64_t all = v12 + v13 == 0 ? 1 : v12 + v13;
-	reply_puts(out,
-	    "<section><h2>TLS in use</h2><table><tr><th>Since the start"
-	    "<th class=\"n\">Handshakes<th class=\"n\"></tr>");
+	reply_puts(out, "<section class=\"wide\"><h2>TLS in "
+			"use</h2><table><tr><th>Since the start"
+			"<th class=\"n\">Handshakes<th class=\"n\"></tr>");
 	put_share(out, "TLS 1.3", v13, all);
 	put_share(out, "TLS 1.2", v12, all);
 	put_share(out, "resumed", SUM(view, handshakes_resumed), all);
@@ -383,9 +384,9 @@ page_write(const struct view *view, const char *nonce, struct reply *reply)
 	reply_puts(reply, "<div class=\"grid\">");
 	put_backends(view, reply);
 	put_certificates(view, reply);
+	put_refusals(view, reply);
 	put_policy(view, reply);
 	put_tls(view, reply);
-	put_refusals(view, reply);
 	reply_puts(reply, "</div>");
 	put_foot(reply);
 }
