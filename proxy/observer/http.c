@@ -242,19 +242,9 @@ start_daemon(struct http *http, int fd)
 	    (size_t)CONNECTION_MEMORY, MHD_OPTION_END);
 }
 
-bool
-http_listen(struct http *http, int fd)
+static bool
+watch_daemon(struct http *http)
 {
-	if (http->daemon == NULL)
-		http->daemon = start_daemon(http, fd);
-	else
-		fd = (close(fd), -1);
-	if (http->daemon == NULL) {
-		close(fd);
-		return false;
-	}
-	if (fd < 0)
-		return false;
 	const union MHD_DaemonInfo *info =
 	    MHD_get_daemon_info(http->daemon, MHD_DAEMON_INFO_EPOLL_FD);
 	if (info == NULL || uv_timer_init(http->loop, &http->timer) != 0 ||
@@ -263,4 +253,17 @@ http_listen(struct http *http, int fd)
 	http->poll.data = http->timer.data = http;
 	uv_poll_start(&http->poll, UV_READABLE, on_readable);
 	return true;
+}
+
+bool
+http_listen(struct http *http, int fd)
+{
+	bool is_first = http->daemon == NULL;
+	if (is_first)
+		http->daemon = start_daemon(http, fd);
+	if (!is_first || http->daemon == NULL) {
+		close(fd);
+		return false;
+	}
+	return watch_daemon(http);
 }

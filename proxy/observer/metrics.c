@@ -25,20 +25,21 @@
 static void
 write_build_info(const struct sheet *sheet)
 {
-	sheet_row(sheet, "1", "version", SALLYPORT_VERSION, NULL);
+	sheet_row(sheet, "1", "version", SALLYPORT_VERSION, SHEET_END);
 }
 
 static void
 write_start_time_seconds(const struct sheet *sheet)
 {
 	int64_t age_s = (int64_t)view_age_s(sheet->view->started_ms);
-	sheet_row(sheet, sheet_signed((int64_t)time(NULL) - age_s).text, NULL);
+	sheet_row(
+	    sheet, sheet_signed((int64_t)time(NULL) - age_s).text, SHEET_END);
 }
 
 static void
 write_ready(const struct sheet *sheet)
 {
-	sheet_plain(sheet, view_not_ready(sheet->view) == NULL);
+	sheet_plain(sheet, view_not_ready(sheet->view) == SHEET_END);
 }
 
 static void
@@ -52,10 +53,10 @@ static void
 write_reloads_total(const struct sheet *sheet)
 {
 	const struct ledger *ledger = sheet->view->ledger;
-	sheet_row(
-	    sheet, sheet_whole(ledger->reloads_ok).text, "verdict", "ok", NULL);
+	sheet_row(sheet, sheet_whole(ledger->reloads_ok).text, "verdict", "ok",
+	    SHEET_END);
 	sheet_row(sheet, sheet_whole(ledger->reloads_failed).text, "verdict",
-	    "failed", NULL);
+	    "failed", SHEET_END);
 }
 
 /* --- connections ---------------------------------------------------------- */
@@ -65,7 +66,7 @@ write_connections(const struct sheet *sheet)
 {
 	for (int i = 0; i < SESSION_DONE; i++)
 		sheet_row(sheet, sheet_whole(SUM_AT(sheet, states, i)).text,
-		    "state", session_state_name((uint8_t)i), NULL);
+		    "state", session_state_name((uint8_t)i), SHEET_END);
 }
 
 static void
@@ -97,7 +98,7 @@ write_connections_refused_total(const struct sheet *sheet)
 	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
 		sheet_row(sheet,
 		    sheet_whole(sheet_sum(sheet, counters[i].offset)).text,
-		    "reason", counters[i].reason, NULL);
+		    "reason", counters[i].reason, SHEET_END);
 }
 
 static void
@@ -106,7 +107,7 @@ write_connections_ended_total(const struct sheet *sheet)
 	for (int i = REASON_NONE + 1; i < REASON_MAX; i++)
 		sheet_row(sheet,
 		    sheet_whole(SUM_AT(sheet, end_reasons, i)).text, "reason",
-		    end_reason_name((uint8_t)i), NULL);
+		    end_reason_name((uint8_t)i), SHEET_END);
 }
 
 static void
@@ -121,18 +122,18 @@ static void
 write_handshakes_total(const struct sheet *sheet)
 {
 	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_full)).text,
-	    "resumed", "false", NULL);
+	    "resumed", "false", SHEET_END);
 	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_resumed)).text,
-	    "resumed", "true", NULL);
+	    "resumed", "true", SHEET_END);
 }
 
 static void
 write_handshake_versions_total(const struct sheet *sheet)
 {
 	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_tls12)).text,
-	    "version", "TLSv1.2", NULL);
+	    "version", "TLSv1.2", SHEET_END);
 	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_tls13)).text,
-	    "version", "TLSv1.3", NULL);
+	    "version", "TLSv1.3", SHEET_END);
 }
 
 static void
@@ -141,7 +142,7 @@ write_handshake_ciphers_total(const struct sheet *sheet)
 	for (unsigned int i = 0; i < TALLY_CIPHER_MAX; i++)
 		sheet_row(sheet,
 		    sheet_whole(SUM_AT(sheet, tally.ciphers, i)).text, "cipher",
-		    tally_cipher_name(i), NULL);
+		    tally_cipher_name(i), SHEET_END);
 }
 
 static void
@@ -150,7 +151,8 @@ write_handshake_groups_total(const struct sheet *sheet)
 	for (unsigned int i = 0; i < TALLY_GROUP_MAX; i++)
 		sheet_row(sheet,
 		    sheet_whole(SUM_AT(sheet, tally.groups, i)).text, "group",
-		    i == TALLY_GROUP_NONE ? "none" : tally_group_name(i), NULL);
+		    i == TALLY_GROUP_NONE ? "none" : tally_group_name(i),
+		    SHEET_END);
 }
 
 static void
@@ -164,7 +166,7 @@ write_handshake_failures_total(const struct sheet *sheet)
 	for (int i = TLS_FAIL_NONE + 1; i < TLS_FAIL_MAX; i++)
 		sheet_row(sheet,
 		    sheet_whole(SUM_AT(sheet, tls_failures, i)).text, "reason",
-		    reasons[i], NULL);
+		    reasons[i], SHEET_END);
 }
 
 #define HISTOGRAM(id, member)                                         \
@@ -191,16 +193,16 @@ write_logins_total(const struct sheet *sheet)
 					    i * TALLY_MECHANISM_MAX + j))
 				.text,
 			    "verdict", tally_verdict_name(i), "mechanism",
-			    tally_mechanism_name(j), NULL);
+			    tally_mechanism_name(j), SHEET_END);
 }
 
 static void
 write_traffic_bytes_total(const struct sheet *sheet)
 {
 	sheet_row(sheet, sheet_whole(SUM(sheet, bytes_from_clients)).text,
-	    "direction", "in", NULL);
+	    "direction", "in", SHEET_END);
 	sheet_row(sheet, sheet_whole(SUM(sheet, bytes_to_clients)).text,
-	    "direction", "out", NULL);
+	    "direction", "out", SHEET_END);
 }
 
 /* --- backends ------------------------------------------------------------- */
@@ -211,11 +213,10 @@ write_backend_connects_total(const struct sheet *sheet)
 	sheet_plain(sheet, SUM(sheet, backend_connects));
 }
 
-typedef struct sheet_number backend_value(
-    const struct sheet *sheet, uint32_t index, const struct backend *backend);
-
 static void
-each_backend(const struct sheet *sheet, backend_value *value)
+each_backend(const struct sheet *sheet,
+    struct sheet_number (*value)(const struct sheet *sheet, uint32_t index,
+	const struct backend *backend))
 {
 	uint32_t n = view_n_backends(sheet->view);
 	for (uint32_t i = 0; i < n; i++) {
@@ -225,7 +226,7 @@ each_backend(const struct sheet *sheet, backend_value *value)
 			continue;
 		sheet_row(sheet, value(sheet, i, &backend).text, "backend",
 		    backend.name, "pool", backend.pool, "address",
-		    endpoint_text(&backend.endpoint, address), NULL);
+		    endpoint_text(&backend.endpoint, address), SHEET_END);
 	}
 }
 
@@ -245,7 +246,7 @@ write_backend_state(const struct sheet *sheet)
 			    "backend", backend.name, "pool", backend.pool,
 			    "address", address, "state",
 			    backend_state_name((enum backend_state)state),
-			    NULL);
+			    SHEET_END);
 	}
 }
 
@@ -309,12 +310,11 @@ write_backend_failures_total(const struct sheet *sheet)
 
 /* --- certificates and keys ------------------------------------------------ */
 
-typedef struct sheet_number certificate_value(const struct sheet *sheet,
-    const struct config_certificate *certificate,
-    const struct ledger_certificate *known);
-
 static void
-each_certificate(const struct sheet *sheet, certificate_value *value)
+each_certificate(const struct sheet *sheet,
+    struct sheet_number (*value)(const struct sheet *sheet,
+	const struct config_certificate *certificate,
+	const struct ledger_certificate *known))
 {
 	static const struct ledger_certificate none;
 	const struct config *config = sheet->view->config;
@@ -329,7 +329,7 @@ each_certificate(const struct sheet *sheet, certificate_value *value)
 		    value(sheet, certificate, known == NULL ? &none : known)
 			.text,
 		    "certificate", config_text(config, certificate->name),
-		    NULL);
+		    SHEET_END);
 	}
 }
 
@@ -369,7 +369,7 @@ write_ticket_key_age_seconds(const struct sheet *sheet)
 		uint64_t since_ms = sheet->view->ledger->ticket_ms[i];
 		if (tls->tickets && since_ms != 0)
 			sheet_row(sheet, sheet_whole(view_age_s(since_ms)).text,
-			    "tls", config_text(config, tls->name), NULL);
+			    "tls", config_text(config, tls->name), SHEET_END);
 	}
 }
 
@@ -393,7 +393,7 @@ write_role_restarts_total(const struct sheet *sheet)
 	for (unsigned int i = 0; i < LEDGER_ROLE_MAX; i++)
 		sheet_row(sheet,
 		    sheet_whole(sheet->view->ledger->restarts[i]).text, "role",
-		    ledger_role_name(i), NULL);
+		    ledger_role_name(i), SHEET_END);
 }
 
 static void
@@ -401,11 +401,11 @@ write_events_dropped_total(const struct sheet *sheet)
 {
 	const struct ledger *ledger = sheet->view->ledger;
 	sheet_row(sheet, sheet_whole(SUM(sheet, events_dropped)).text, "cause",
-	    "queue_full", NULL);
+	    "queue_full", SHEET_END);
 	sheet_row(sheet, sheet_whole(ledger->dropped_write).text, "cause",
-	    "write_error", NULL);
+	    "write_error", SHEET_END);
 	sheet_row(sheet, sheet_whole(ledger->dropped_malformed).text, "cause",
-	    "malformed", NULL);
+	    "malformed", SHEET_END);
 }
 
 static void
@@ -416,7 +416,7 @@ write_descriptors(const struct sheet *sheet)
 		if (area != NULL)
 			sheet_row(sheet,
 			    sheet_whole(atomic_load(&area->descriptors)).text,
-			    "worker", sheet_whole(i).text, NULL);
+			    "worker", sheet_whole(i).text, SHEET_END);
 	}
 }
 

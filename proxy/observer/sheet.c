@@ -73,7 +73,7 @@ sheet_seconds(uint64_t us)
 void
 sheet_plain(const struct sheet *sheet, uint64_t value)
 {
-	sheet_row(sheet, sheet_whole(value).text, NULL);
+	sheet_row(sheet, sheet_whole(value).text, SHEET_END);
 }
 
 uint64_t
@@ -102,12 +102,12 @@ sheet_histogram(const struct sheet *sheet, size_t offset)
 		struct sheet_number bound = sheet_seconds(tally_bound_us(i));
 		below += sum_bucket(sheet, offset, i);
 		sheet_row(&part, sheet_whole(below).text, "le",
-		    i == TALLY_BUCKETS - 1 ? "+Inf" : bound.text, NULL);
+		    i == TALLY_BUCKETS - 1 ? "+Inf" : bound.text, SHEET_END);
 	}
 	snprintf(name, sizeof(name), "%s_sum", sheet->name);
 	uint64_t us =
 	    sheet_sum(sheet, offset + offsetof(struct tally_time, sum_us));
-	sheet_row(&part, sheet_seconds(us).text, NULL);
+	sheet_row(&part, sheet_seconds(us).text, SHEET_END);
 	snprintf(name, sizeof(name), "%s_count", sheet->name);
 	sheet_plain(&part, below);
 }

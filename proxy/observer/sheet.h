@@ -19,7 +19,9 @@ struct sheet_number sheet_whole(uint64_t value);
 struct sheet_number sheet_signed(int64_t value);
 struct sheet_number sheet_seconds(uint64_t us);
 
-/* Then names and texts of labels in turn, ended by NULL. Texts are escaped;
+#define SHEET_END ((const char *)NULL)
+
+/* Then names and texts of labels in turn, then SHEET_END. Texts are escaped;
  * what isn't printable ASCII becomes a question mark. */
 __attribute__((sentinel)) void sheet_row(
     const struct sheet *sheet, const char *value, ...);
