@@ -15,6 +15,9 @@
 #include "proxy/observer/page.h"
 
 #define CONNECTION_MEMORY 16384
+/* After it was full it watches its listener again in its next run only, and
+ * has no descriptor that says so. */
+#define RUN_AGAIN_MS 1000
 
 static const char text_type[] = "text/plain; charset=utf-8";
 
@@ -206,10 +209,10 @@ run(struct http *http)
 {
 	MHD_UNSIGNED_LONG_LONG wait_ms;
 	MHD_run(http->daemon);
-	if (MHD_get_timeout(http->daemon, &wait_ms) == MHD_YES)
-		uv_timer_start(&http->timer, on_timer, wait_ms, 0);
-	else
-		uv_timer_stop(&http->timer);
+	if (MHD_get_timeout(http->daemon, &wait_ms) != MHD_YES ||
+	    wait_ms > RUN_AGAIN_MS)
+		wait_ms = RUN_AGAIN_MS;
+	uv_timer_start(&http->timer, on_timer, wait_ms, 0);
 }
 
 static void
@@ -252,6 +255,7 @@ watch_daemon(struct http *http)
 		return false;
 	http->poll.data = http->timer.data = http;
 	uv_poll_start(&http->poll, UV_READABLE, on_readable);
+	run(http);
 	return true;
 }
 
