@@ -32,6 +32,19 @@ def dropped(gateway, cause):
     return scrape(gateway)[f'sallyport_events_dropped_total{{cause="{cause}"}}']
 
 
+def flood(gateway):
+    """Large events, more than a worker keeps for a slow observer: verdicts
+    with long names, several to a connection."""
+    name = b"x" * 500
+    for _ in range(900):
+        with gateway.client() as client:
+            client.send(b'i ID ("name" "%s" "version" "%s" "os" "%s")\r\n'
+                        % (name, name, name))
+            for tag in b"abcd":
+                client.send(b'%c LOGIN "%s" x\r\n' % (tag, name))
+            client.until("d")
+
+
 def test_full_disk(start):
     gateway = start(log="/dev/full")
     works(gateway)
@@ -50,11 +63,13 @@ def test_full_disk_of_the_audit_stream(start):
 
 def test_stopped_reader(start):
     """An observer that stands still: events are lost, clients nothing."""
-    gateway = start()
+    gateway = start(workers=1)
     victim = gateway.pids("observer")[0]
     os.kill(victim, signal.SIGSTOP)
     try:
-        works(gateway, 400)
+        works(gateway, 20)
+        flood(gateway)
+        works(gateway, 20)
     finally:
         os.kill(victim, signal.SIGCONT)
     told = gateway.wait_event("dropped", why="queue_full")
