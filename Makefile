@@ -23,6 +23,7 @@ LIBEXECDIR = $(PREFIX)/libexec/sallyport
 CONFDIR = $(SYSCONFDIR)/sallyport
 MANDIR = $(PREFIX)/share/man
 UNITDIR ?= $(PREFIX)/lib/systemd/system
+BASHDIR = $(PREFIX)/share/bash-completion/completions
 ifneq ($(filter default undefined,$(origin CC)),)
 CC := gcc
 endif
@@ -203,7 +204,7 @@ check-e2e: all
 	@$(PYTHON) -B -m pytest -p no:cacheprovider -q $(PYTEST) $(E2E)
 
 check-full:
-	+@scripts/bootstrap build check scan
+	+@scripts/bootstrap build check observe scan
 	+@SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE)) $(MAKE) check-parts \
 		SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE))
 	+@$(MAKE) bench-idle
@@ -283,12 +284,15 @@ install: all
 	@for page in $(manuals); do section=$${page##*.}; \
 		install -d $(DESTDIR)$(MANDIR)/man$$section; \
 		install -m 644 $$page $(DESTDIR)$(MANDIR)/man$$section; done
+	@install -d $(DESTDIR)$(BASHDIR)
+	@install -m 644 scripts/sallyport.bash $(DESTDIR)$(BASHDIR)/sallyport
 	@echo "installed in $(DESTDIR)$(PREFIX)"
 
 # The configuration stays.
 uninstall:
 	@rm -f $(DESTDIR)$(SBINDIR)/sallyport
 	@rm -rf $(DESTDIR)$(LIBEXECDIR)
+	@rm -f $(DESTDIR)$(BASHDIR)/sallyport
 	@for unit in $(units); do \
 		rm -f $(DESTDIR)$(UNITDIR)/$${unit##*/}; done
 	@for page in $(manuals); do \

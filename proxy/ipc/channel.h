@@ -17,7 +17,7 @@
 #define CHANNEL_PASSWORDS_MAX 256
 
 /* Changes when a message or an area that roles share changes its form. */
-#define IPC_LAYOUT UINT32_C(1)
+#define IPC_LAYOUT UINT32_C(2)
 
 enum message_type {
 	/* master to a role, in this order at its start */
@@ -47,10 +47,16 @@ enum message_type {
 	MESSAGE_ACK,	 /* arg = generation; slot 0 good, 1 refused */
 	MESSAGE_FULL,	 /* worker: arg 1 takes no more connections, 0 does */
 	MESSAGE_DRAINED, /* worker: no session is left */
-	MESSAGE_REQUEST, /* observer: a control command for another role */
+	MESSAGE_REQUEST, /* observer: a control command, proxy/ipc/request.h */
 	/* between master and keeper, which has no area for a heartbeat */
 	MESSAGE_PING,
 	MESSAGE_PONG,
+	/* the master, later */
+	MESSAGE_REPLY,	 /* to the observer: of a request */
+	MESSAGE_KICK,	 /* to a worker: body session ids, uint64_t each */
+	MESSAGE_METRICS, /* to the observer: fd of the HTTP listener */
+	MESSAGE_TICKET,	 /* to the observer: ring slot has a new key since arg,
+			    CLOCK_MONOTONIC ms */
 };
 
 enum area_kind {

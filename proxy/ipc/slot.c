@@ -92,6 +92,9 @@ slot_area_clear(struct slot_area *area, uint32_t n_records)
 	atomic_store_explicit(&area->name, 0, memory_order_relaxed);
 	SLOT_GAUGES(X)
 #undef X
+	for (int i = 0; i < SESSION_STATE_MAX; i++)
+		atomic_store_explicit(
+		    &area->states[i], 0, memory_order_relaxed);
 	for (uint32_t i = 0; i < n_records; i++) {
 		struct slot_record *record = &area->records[i];
 		slot_record_begin(record);

@@ -13,6 +13,7 @@
 #include <stdint.h>
 
 #include "proxy/base/addr.h"
+#include "proxy/ipc/tally.h"
 
 #define SLOT_COUNTERS(X)                                                     \
 	X(accepted, "connections accepted")                                  \
@@ -109,6 +110,8 @@ struct slot_area {
 #undef X
 	_Atomic uint64_t tls_failures[SLOT_TLS_FAILURES];
 	_Atomic uint64_t end_reasons[SLOT_END_REASONS];
+	struct tally tally;
+	_Atomic uint64_t states[SESSION_STATE_MAX]; /* gauges */
 #define X(name, help) _Atomic uint64_t name;
 	SLOT_GAUGES(X)
 #undef X
@@ -120,14 +123,6 @@ slot_area_size(uint32_t n_records)
 {
 	return sizeof(struct slot_area) +
 	       (size_t)n_records * sizeof(struct slot_record);
-}
-
-/* The writer is one thread: a plain add, readable anywhere. */
-static inline void
-slot_add(_Atomic uint64_t *counter, uint64_t n)
-{
-	uint64_t value = atomic_load_explicit(counter, memory_order_relaxed);
-	atomic_store_explicit(counter, value + n, memory_order_relaxed);
 }
 
 /* Brackets around the plain fields of a record. */

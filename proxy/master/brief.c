@@ -160,6 +160,24 @@ brief_logs(struct child *observer)
 		give(observer, MESSAGE_LOG, 1, 0, files->audit);
 }
 
+void
+brief_ticket(struct child *observer, uint32_t ring, uint64_t age_ms)
+{
+	struct message message = {.type = MESSAGE_TICKET,
+	    .slot = ring,
+	    .arg = uv_hrtime() / 1000000 - age_ms};
+	child_send(observer, &message);
+}
+
+static void
+brief_tickets(struct child *observer)
+{
+	struct master *master = observer->master;
+	uint64_t now_ms = master_now_ms(master);
+	for (uint32_t i = 0; i < TICKET_RINGS; i++)
+		brief_ticket(observer, i, now_ms - master->rotated_ms[i]);
+}
+
 /* A memfd that lives as long as somebody holds it: we don't. */
 static int
 keys_memfd(const struct key_image *keys)
@@ -240,6 +258,10 @@ brief_child(struct child *child)
 	if (child->kind == CHILD_OBSERVER) {
 		give_event_sources(child);
 		brief_logs(child);
+		if (child->master->files.metrics >= 0)
+			give(child, MESSAGE_METRICS, 0, 0,
+			    child->master->files.metrics);
+		brief_tickets(child);
 		if (child->master->files.control >= 0)
 			give(child, MESSAGE_CONTROL, 0, 0,
 			    child->master->files.control);

@@ -4,6 +4,8 @@
 #ifndef MASTER_BRIEF_H
 #define MASTER_BRIEF_H
 
+#include <stdint.h>
+
 struct child;
 struct master;
 
@@ -19,5 +21,8 @@ void brief_new_keeper(struct master *master);
 
 /* To the observer: the log files as they are now. */
 void brief_logs(struct child *observer);
+
+/* To the observer: the age of a ring's current ticket key. */
+void brief_ticket(struct child *observer, uint32_t ring, uint64_t age_ms);
 
 #endif

@@ -19,6 +19,7 @@
 #include "proxy/master/brief.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
+#include "proxy/master/request.h"
 #include "proxy/master/spawn.h"
 
 #define NEVER	      UINT64_MAX
@@ -231,6 +232,9 @@ on_message(struct child *child, const struct message *message)
 	case MESSAGE_PONG:
 		if (child->kind == CHILD_KEEPER)
 			child->missed = 0;
+		break;
+	case MESSAGE_REQUEST:
+		request_take(child, message);
 		break;
 	case MESSAGE_DRAINED:
 		child_tell(child, MESSAGE_STOP, 0);

@@ -17,11 +17,12 @@
 #include "config/load.h"
 #include "proxy/master/ctl_json.h"
 #include "proxy/master/ctl_table.h"
+#include "proxy/master/ctl_top.h"
 
 #define DEFAULT_SOCKET "/run/sallyport/control.sock"
 #define REQUEST_MAX    4096
 #define REPLY_LINE_MAX 16384
-#define REPLY_SECONDS  10 /* without an octet */
+#define REPLY_SECONDS  40 /* without an octet: a reload takes its time */
 
 enum {
 	CTL_GOOD,
@@ -35,6 +36,7 @@ struct ctl {
 	bool json;
 	char request[REQUEST_MAX];
 	struct ctl_table table;
+	struct top_rows *rows; /* where they go instead; NULL: the table */
 };
 
 static int
@@ -154,6 +156,15 @@ is_printable(const char *line)
 	return true;
 }
 
+/* Behind the lines that led to it. */
+static void
+show_error(struct ctl *ctl, const char *text)
+{
+	ctl_table_flush(&ctl->table, stdout);
+	fflush(stdout);
+	fprintf(stderr, "sallyport: %s\n", text);
+}
+
 /* One line of the reply. Returns -1 while there is more to come. */
 static int
 take_line(struct ctl *ctl, char *line)
@@ -175,7 +186,9 @@ take_line(struct ctl *ctl, char *line)
 	if (ctl->json && status != CTL_GOOD)
 		puts(whole);
 	else if (status == CTL_ERROR)
-		fprintf(stderr, "sallyport: %s\n", members[0].value);
+		show_error(ctl, members[0].value);
+	else if (status < 0 && ctl->rows != NULL)
+		top_rows_add(ctl->rows, members, n);
 	else if (status < 0)
 		ctl_table_add(&ctl->table, members, n, stdout);
 	free(whole);
@@ -228,6 +241,26 @@ ask(struct ctl *ctl)
 	return status;
 }
 
+static int
+ask_for_rows(void *arg, const char *request, struct top_rows *rows)
+{
+	struct ctl *ctl = arg;
+	ctl->rows = rows;
+	snprintf(ctl->request, sizeof(ctl->request), "%s", request);
+	return ask(ctl);
+}
+
+static bool
+is_top(const struct ctl *ctl)
+{
+	static const char *const forms[] = {
+	    "top", "top user", "top address", "top backend"};
+	for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++)
+		if (strcmp(ctl->request, forms[i]) == 0)
+			return true;
+	return false;
+}
+
 int
 ctl_main(int argc, char **argv)
 {
@@ -236,5 +269,10 @@ ctl_main(int argc, char **argv)
 		return usage();
 	if (!find_socket(&ctl))
 		return CTL_USAGE;
+	if (!ctl.json && isatty(STDIN_FILENO) && isatty(STDOUT_FILENO) &&
+	    is_top(&ctl))
+		return ctl_top(
+		    ctl.request[3] == '\0' ? "user" : ctl.request + 4,
+		    ask_for_rows, &ctl);
 	return ask(&ctl);
 }

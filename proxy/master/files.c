@@ -20,7 +20,8 @@
 void
 files_init(struct files *files)
 {
-	*files = (struct files){.log = -1, .audit = -1, .control = -1};
+	*files = (struct files){
+	    .log = -1, .audit = -1, .control = -1, .metrics = -1};
 }
 
 /*
@@ -229,6 +230,38 @@ files_bind_control(struct files *files, const struct config *config,
 	return passes ? CONTROL_OFF : CONTROL_FAILED;
 }
 
+static bool
+listen_tcp(int fd, const struct addr *at)
+{
+	struct sockaddr_storage sa;
+	socklen_t len = addr_to_sockaddr(at, &sa);
+	int on = 1;
+	return setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on)) == 0 &&
+	       bind(fd, (const struct sockaddr *)&sa, len) == 0 &&
+	       listen(fd, 64) == 0;
+}
+
+bool
+files_bind_metrics(struct files *files, const struct config *config,
+    char out_why[FILES_WHY_MAX])
+{
+	const struct addr *at = &config->gateway.metrics;
+	char text[ADDR_TEXT_MAX];
+	if (at->family == ADDR_NONE)
+		return true;
+	int family = at->family == ADDR_IPV4 ? AF_INET : AF_INET6;
+	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (fd >= 0 && listen_tcp(fd, at)) {
+		files->metrics = fd;
+		return true;
+	}
+	snprintf(out_why, FILES_WHY_MAX, "metrics %s: %s", addr_text(at, text),
+	    strerror(errno));
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
 static void
 unlink_control(const struct files *files)
 {
@@ -251,5 +284,6 @@ files_fini(struct files *files)
 	replace(&files->log, -1);
 	replace(&files->audit, -1);
 	replace(&files->control, -1);
+	replace(&files->metrics, -1);
 	files_init(files);
 }

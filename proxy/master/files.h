@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the master opens for the observer, which may open nothing itself: the
- * log files and the control socket.
+ * log files, the control socket and that of the metrics.
  */
 #ifndef MASTER_FILES_H
 #define MASTER_FILES_H
@@ -17,6 +17,7 @@ struct files {
 	int log;     /* -1: not a file */
 	int audit;   /* -1: with the others */
 	int control; /* listening; -1: off */
+	int metrics; /* the same */
 	char control_path[108];
 	dev_t control_dev; /* so that only our own socket is unlinked */
 	ino_t control_ino;
@@ -40,6 +41,10 @@ enum control_result {
  * fail for want of its directory. */
 enum control_result files_bind_control(struct files *files,
     const struct config *config, char out_why[FILES_WHY_MAX]);
+
+/* Binds the address of metrics and page. False: out_why. */
+bool files_bind_metrics(struct files *files, const struct config *config,
+    char out_why[FILES_WHY_MAX]);
 
 /* Closes everything and unlinks the control socket. */
 void files_fini(struct files *files);

@@ -324,6 +324,10 @@ open_files(struct master *master)
 		fprintf(stderr, "sallyport: %s\n", why);
 		return false;
 	}
+	if (!files_bind_metrics(&master->files, config, why)) {
+		fprintf(stderr, "sallyport: %s\n", why);
+		return false;
+	}
 	enum control_result result =
 	    files_bind_control(&master->files, config, why);
 	if (why[0] != '\0')

@@ -71,7 +71,8 @@ struct master {
 	struct watch watch;
 	struct expiry expiry;
 	struct reload reload;
-	int events[2]; /* [0] ours, [1] the observer's */
+	uint64_t reload_asked; /* number of the request; 0: nobody waits */
+	int events[2];	       /* [0] ours, [1] the observer's */
 	int programs[CHILD_KINDS];
 	uint32_t n_children; /* keeper, monitor, observer, then the workers */
 	struct child *children;

@@ -4,6 +4,7 @@
 
 #include <time.h>
 
+#include "proxy/master/brief.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
 
@@ -141,6 +142,8 @@ pulse_tickets(struct master *master, uint64_t now_ms)
 		if (now_ms - master->rotated_ms[i] >= tls->ticket_rotation_ms) {
 			ticket_ring_rotate(&area->rings[i]);
 			master->rotated_ms[i] = now_ms;
+			brief_ticket(
+			    master_child(master, CHILD_OBSERVER), i, 0);
 		}
 		uint64_t due_ms =
 		    master->rotated_ms[i] + tls->ticket_rotation_ms;

@@ -16,6 +16,7 @@
 #include "proxy/master/master.h"
 #include "proxy/master/pulse.h"
 #include "proxy/master/report.h"
+#include "proxy/master/request.h"
 
 #define NEVER  UINT64_MAX
 #define ACK_MS 5000
@@ -199,6 +200,7 @@ finish(struct master *master, const char *text)
 {
 	master->reload.phase = RELOAD_IDLE;
 	report_reload(master, "ok", text, 0);
+	request_reloaded(master, NULL);
 	announce_end(master);
 	master_wake(master); /* another one may be wanted */
 }
@@ -211,6 +213,7 @@ fail(struct master *master, struct compiled *compiled, const char *text)
 	uint32_t n = compiled->problems.n_errors + compiled->faults.n_errors;
 	report_problems(master, compiled);
 	report_reload(master, "failed", text, n == 0 ? 1 : n);
+	request_reloaded(master, compiled);
 	announce_end(master);
 }
 

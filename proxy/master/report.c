@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/wait.h>
 
+#include "config/config.h"
 #include "proxy/master/master.h"
 
 static void
@@ -29,13 +30,14 @@ report_text(struct master *master, enum event_kind kind, const char *text)
 	send_event(master, &event);
 }
 
-void
-report_lines(struct master *master, enum event_kind kind, const char *lines)
+static void
+send_lines(
+    struct master *master, enum event_kind kind, int level, const char *lines)
 {
 	while (lines != NULL && lines[0] != '\0') {
 		size_t len = strcspn(lines, "\n");
 		struct event event;
-		event_begin(&event, kind);
+		event_begin_level(&event, kind, level);
 		event_text(&event, FIELD_TEXT, span_of(lines, len));
 		send_event(master, &event);
 		lines += len + (lines[len] == '\n');
@@ -61,6 +63,13 @@ report_faults(struct master *master, const struct problems *faults)
 {
 	report_refused(master, faults->errors);
 	report_lines(master, EVENT_WARNING, faults->warnings);
+}
+
+void
+report_lines(struct master *master, enum event_kind kind, const char *lines)
+{
+	int level = kind == EVENT_PROBLEM ? LEVEL_ERROR : LEVEL_WARN;
+	send_lines(master, kind, level, lines);
 }
 
 void

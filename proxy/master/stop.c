@@ -75,9 +75,8 @@ stop_workers_now(struct master *master)
 }
 
 static void
-drain_workers(struct master *master)
+drain_workers(struct master *master, uint64_t timeout_ms)
 {
-	uint64_t timeout_ms = master_config(master)->gateway.stop_timeout_ms;
 	notify_stopping(&master->notify,
 	    timeout_ms + WORKERS_SPARE_MS + OTHERS_MS + OBSERVER_MS);
 	enter(master, MASTER_STOP_WORKERS, timeout_ms + WORKERS_SPARE_MS);
@@ -96,8 +95,8 @@ hurry(struct master *master)
 	master_wake(master);
 }
 
-void
-stop_request(struct master *master, bool now, const char *why)
+static void
+request(struct master *master, bool now, uint64_t timeout_ms, const char *why)
 {
 	if (master_is_stopping(master)) {
 		hurry(master);
@@ -105,6 +104,8 @@ stop_request(struct master *master, bool now, const char *why)
 	}
 	/* Nothing that starts has sessions. */
 	now = now || master->state == MASTER_STARTING;
+	/* Readiness fails before anything else changes. */
+	child_tell(master_child(master, CHILD_OBSERVER), MESSAGE_DRAIN, 0);
 	report_gateway(master, "stopping", why);
 	/* The workers' own descriptors keep the sockets until what waits in
 	 * them was accepted. */
@@ -113,8 +114,22 @@ stop_request(struct master *master, bool now, const char *why)
 		notify_stopping(&master->notify, OBSERVER_MS);
 		stop_workers_now(master);
 	} else {
-		drain_workers(master);
+		drain_workers(master, timeout_ms);
 	}
+}
+
+void
+stop_request(struct master *master, bool now, const char *why)
+{
+	request(
+	    master, now, master_config(master)->gateway.stop_timeout_ms, why);
+}
+
+void
+stop_drain(struct master *master)
+{
+	request(master, false, master_config(master)->gateway.drain_timeout_ms,
+	    "drain");
 }
 
 uint64_t

@@ -15,6 +15,9 @@ struct master;
  * a second at most. why is for the log, static. */
 void stop_request(struct master *master, bool now, const char *why);
 
+/* As if told to stop, with drain_timeout. */
+void stop_drain(struct master *master);
+
 /* Goes on when a state's processes are gone, kills those that overstay;
  * returns when it wants to be called again. */
 uint64_t stop_step(struct master *master, uint64_t now_ms);

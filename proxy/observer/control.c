@@ -17,6 +17,9 @@
 
 struct control_client {
 	struct control *control;
+	struct list_link link; /* in waiting, while it is */
+	uint64_t number;
+	uint32_t uid;
 	uv_pipe_t pipe;
 	uv_timer_t timer;
 	unsigned int n_handles;
@@ -44,6 +47,7 @@ close_client(struct control_client *client)
 {
 	if (uv_is_closing((uv_handle_t *)&client->pipe))
 		return;
+	list_remove(&client->link);
 	uv_close((uv_handle_t *)&client->pipe, on_closed);
 	uv_close((uv_handle_t *)&client->timer, on_closed);
 }
@@ -81,13 +85,8 @@ write_chunk(struct control_client *client)
 }
 
 static void
-answer(struct control_client *client, size_t len)
+send_reply(struct control_client *client)
 {
-	client->answered = true;
-	if (len > 0 && client->request[len - 1] == '\r')
-		len--;
-	command_run(client->control->view, span_of(client->request, len),
-	    &client->reply);
 	if (client->reply.len == 0)
 		close_client(client);
 	else
@@ -95,14 +94,47 @@ answer(struct control_client *client, size_t len)
 }
 
 static void
+answer(struct control_client *client, size_t len)
+{
+	client->answered = true;
+	if (len > 0 && client->request[len - 1] == '\r')
+		len--;
+	struct command command = client->control->command;
+	command.uid = client->uid;
+	command.number = client->number;
+	enum command_result result = command_run(
+	    &command, span_of(client->request, len), &client->reply);
+	if (result != COMMAND_WAITS) {
+		send_reply(client);
+		return;
+	}
+	list_append(&client->control->waiting, &client->link);
+	uv_timer_start(&client->timer, on_timeout, CONTROL_ASKED_MS, 0);
+}
+
+void
+control_reply(struct control *control, const struct message *message)
+{
+	struct list_link *it;
+	list_for_each (it, &control->waiting) {
+		struct control_client *client =
+		    list_entry(it, struct control_client, link);
+		if (client->number != message->arg)
+			continue;
+		if (command_go_on(message, &client->reply)) {
+			list_remove(&client->link);
+			send_reply(client);
+		}
+		return;
+	}
+}
+
+static void
 refuse(struct control_client *client, const char *text)
 {
 	client->answered = true;
 	command_error(&client->reply, text);
-	if (client->reply.len == 0)
-		close_client(client);
-	else
-		write_chunk(client);
+	send_reply(client);
 }
 
 /* Never empty: what follows the request line is read over its start. */
@@ -140,6 +172,17 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 		refuse(client, "the request is too long");
 }
 
+/* Nobody's when the kernel doesn't say. */
+static uint32_t
+uid_of(int fd)
+{
+	struct ucred peer;
+	socklen_t len = sizeof(peer);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &len) != 0)
+		return UINT32_MAX;
+	return peer.uid;
+}
+
 static void
 start_client(struct control *control, int fd)
 {
@@ -149,6 +192,9 @@ start_client(struct control *control, int fd)
 		return;
 	}
 	client->control = control;
+	client->number = ++control->command.number;
+	client->uid = uid_of(fd);
+	list_init(&client->link);
 	client->n_handles = 2;
 	control->n_clients++;
 	uv_pipe_init(control->loop, &client->pipe, 0);
@@ -187,9 +233,11 @@ on_connection(uv_poll_t *poll, int status, int events)
 }
 
 void
-control_init(struct control *control, uv_loop_t *loop, const struct view *view)
+control_init(
+    struct control *control, uv_loop_t *loop, const struct command *common)
 {
-	*control = (struct control){.loop = loop, .fd = -1, .view = view};
+	*control = (struct control){.loop = loop, .fd = -1, .command = *common};
+	list_init(&control->waiting);
 }
 
 bool

@@ -5,6 +5,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "proxy/observer/ledger.h"
+
 void
 journal_init(struct journal *journal)
 {
@@ -33,6 +35,15 @@ journal_configure(struct journal *journal, const struct config_gateway *gateway)
 	journal->level = (int)gateway->log_level;
 }
 
+/* The stream of those who have to show what happened. */
+static bool
+is_audited(int kind)
+{
+	return kind == EVENT_CONTROL || kind == EVENT_LOGIN ||
+	       kind == EVENT_REFUSED || kind == EVENT_CERTIFICATE ||
+	       kind == EVENT_RELOAD || kind == EVENT_GATEWAY;
+}
+
 static bool
 write_event(struct journal *journal, struct sink *sink, struct span message)
 {
@@ -43,13 +54,17 @@ write_event(struct journal *journal, struct sink *sink, struct span message)
 		journal->malformed++;
 		return true;
 	}
-	if (meta.level > journal->level)
+	bool audited = journal->audit.fd >= 0 && is_audited(meta.kind);
+	/* The audit stream is whole at any level of the log. */
+	if (meta.level > journal->level && !audited)
 		return true;
 	if (sink == NULL)
-		sink = meta.kind == EVENT_CONTROL && journal->audit.fd >= 0
-			   ? &journal->audit
-			   : &journal->log;
-	return sink_write(sink, meta.level, outbuf_span(&out));
+		sink = audited ? &journal->audit : &journal->log;
+	if (sink_write(sink, meta.level, outbuf_span(&out)))
+		return true;
+	if (journal->ledger != NULL)
+		journal->ledger->dropped_write++;
+	return false;
 }
 
 static struct span
@@ -81,6 +96,7 @@ void
 journal_take(struct journal *journal, struct span message)
 {
 	(void)make_up(journal, &journal->log);
+	(void)make_up(journal, &journal->audit);
 	(void)write_event(journal, NULL, message);
 }
 
@@ -161,6 +177,9 @@ journal_tick(struct journal *journal, const struct view *view)
 	for (uint32_t slot = 0; slot < VIEW_SLOTS_MAX; slot++)
 		tell_queue(journal, view, slot);
 	if (journal->malformed > 0) {
+		if (journal->ledger != NULL)
+			journal->ledger->dropped_malformed +=
+			    journal->malformed;
 		struct event event;
 		event_begin(&event, EVENT_DROPPED);
 		event_str(&event, FIELD_WHY, "malformed");

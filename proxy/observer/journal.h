@@ -19,8 +19,9 @@ struct journal {
 	struct sink log;
 	struct sink audit; /* of control events; the log when it has no file */
 	enum config_log_format format;
-	int level;	    /* enum config_log_level */
-	uint64_t malformed; /* events not understood, not told about yet */
+	int level;	       /* enum config_log_level */
+	uint64_t malformed;    /* events not understood, not told about yet */
+	struct ledger *ledger; /* told of every loss; NULL: nobody is */
 	uint64_t queue_dropped[VIEW_SLOTS_MAX]; /* told about so far */
 	uint8_t line[LOG_LINE_MAX];
 };

@@ -10,7 +10,6 @@
 #include "proxy/ipc/event.h"
 #include "proxy/observer/json.h"
 
-#define TIME_MAX 40
 /* 9999-12-31T23:59:59Z: the form has four digits for the year. */
 #define LAST_SECOND UINT64_C(253402300799)
 
@@ -23,8 +22,8 @@ log_id_text(uint64_t id, char buf[LOG_ID_MAX])
 	return buf;
 }
 
-static const char *
-time_text(uint64_t realtime_us, char buf[TIME_MAX])
+const char *
+log_time_text(uint64_t realtime_us, char buf[LOG_TIME_MAX])
 {
 	uint64_t second = realtime_us / 1000000;
 	time_t when = (time_t)(second < LAST_SECOND ? second : LAST_SECOND);
@@ -33,7 +32,7 @@ time_text(uint64_t realtime_us, char buf[TIME_MAX])
 	gmtime_r(&when, &tm);
 	strftime(day, sizeof(day), "%Y-%m-%dT%H:%M:%S", &tm);
 	unsigned int us = (unsigned int)(realtime_us % 1000000);
-	snprintf(buf, TIME_MAX, "%s.%06uZ", day, us);
+	snprintf(buf, LOG_TIME_MAX, "%s.%06uZ", day, us);
 	return buf;
 }
 
@@ -159,10 +158,10 @@ put_value(struct line *line, const struct event_value *value)
 static void
 put_head(struct line *line, const struct event_head *head)
 {
-	char ts[TIME_MAX];
+	char ts[LOG_TIME_MAX];
 	if (line->json)
 		json_begin(line->out);
-	put_text(line, "ts", span_str(time_text(head->realtime_us, ts)));
+	put_text(line, "ts", span_str(log_time_text(head->realtime_us, ts)));
 	put_text(line, "level", span_str(level_name(head->level)));
 	const char *kind = event_kind_name((enum event_kind)head->kind);
 	put_text(line, "event", span_str(kind));

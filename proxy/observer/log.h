@@ -47,4 +47,8 @@ bool log_format(struct span message, enum config_log_format format,
 #define LOG_ID_MAX 17
 const char *log_id_text(uint64_t id, char buf[LOG_ID_MAX]);
 
+/* "2026-11-20T12:00:00.000000Z", as the log writes it. */
+#define LOG_TIME_MAX 40
+const char *log_time_text(uint64_t realtime_us, char buf[LOG_TIME_MAX]);
+
 #endif

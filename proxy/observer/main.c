@@ -8,15 +8,24 @@
 /* needs: proxy/observer/log.c proxy/observer/json.c proxy/observer/sink.c */
 /* needs: proxy/observer/journal.c proxy/observer/view.c */
 /* needs: proxy/observer/command.c proxy/observer/control.c */
+/* needs: proxy/observer/reply.c proxy/observer/ledger.c */
+/* needs: proxy/observer/history.c proxy/observer/metrics.c */
+/* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
+/* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
+/* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
+/* needs: proxy/observer/trace.c proxy/limits/admission.c */
+/* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */
 /* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
-/* needs: proxy/ipc/slot.c proxy/ipc/role.c */
+/* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/ipc/role.c */
 /* needs: backends/pool.c backends/health.c config/snapshot.c */
 /* needs: proxy/base/addr.c proxy/base/ensure.c proxy/base/parse.c */
 /* needs: proxy/base/span.c */
-/* libs: uv */
+/* libs: uv microhttpd */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -26,7 +35,11 @@
 #include "proxy/ipc/channel.h"
 #include "proxy/ipc/role.h"
 #include "proxy/observer/control.h"
+#include "proxy/observer/history.h"
+#include "proxy/observer/http.h"
 #include "proxy/observer/journal.h"
+#include "proxy/observer/ledger.h"
+#include "proxy/observer/trace.h"
 
 /* Every worker, and the other roles with the master behind them. */
 #define SOURCES_MAX (VIEW_SLOTS_MAX + 8)
@@ -53,6 +66,9 @@ struct observer {
 	struct control control;
 	struct view view;
 	struct journal journal;
+	struct http http;
+	struct ledger ledger;
+	struct history history;
 	struct message message;
 	bool stopping;
 };
@@ -83,6 +99,14 @@ drop_source(struct observer *observer, uint32_t number)
 	uv_close((uv_handle_t *)&source->poll, on_source_closed);
 }
 
+static void
+take_event(struct observer *observer, struct span event)
+{
+	ledger_take(&observer->ledger, event);
+	trace_take(observer->view.trace, event);
+	journal_take(&observer->journal, event);
+}
+
 /* False: nothing can come from there any more. */
 static bool
 read_events(struct source *source, int budget)
@@ -98,8 +122,7 @@ read_events(struct source *source, int budget)
 		if ((size_t)n > sizeof(data))
 			source->observer->journal.malformed++;
 		else
-			journal_take(&source->observer->journal,
-			    span_of(data, (size_t)n));
+			take_event(source->observer, span_of(data, (size_t)n));
 	}
 	return true;
 }
@@ -138,6 +161,21 @@ tell_master(uint32_t type, uint32_t slot, uint64_t arg)
 	struct message message = {.type = type, .slot = slot, .arg = arg};
 	if (channel_send(ROLE_CHANNEL_FD, &message) == CHANNEL_AGAIN)
 		role_fatal("the master does not read its channel");
+}
+
+/* It reads its channel soon: it never waits for anybody. */
+static bool
+send_to_master(const struct message *message)
+{
+	struct pollfd poll_fd = {.fd = ROLE_CHANNEL_FD, .events = POLLOUT};
+	for (int i = 0; i < 100; i++) {
+		enum channel_result result =
+		    channel_send(ROLE_CHANNEL_FD, message);
+		if (result != CHANNEL_AGAIN)
+			return result == CHANNEL_OK;
+		(void)poll(&poll_fd, 1, 10);
+	}
+	return false;
 }
 
 static void
@@ -192,6 +230,7 @@ on_snapshot(struct observer *observer, struct message *message)
 		snapshot_unmap(observer->view.config);
 	observer->view.config = config;
 	journal_configure(&observer->journal, &config->gateway);
+	ledger_use(&observer->ledger, config, (int64_t)time(NULL));
 	tell_master(MESSAGE_ACK, 0, message->arg);
 }
 
@@ -224,6 +263,21 @@ on_control(struct observer *observer, struct message *message)
 }
 
 static void
+on_metrics(struct observer *observer, struct message *message)
+{
+	int fd = message_take_fd(message);
+	if (fd >= 0 && !http_listen(&observer->http, fd))
+		role_fatal("cannot serve the metrics");
+}
+
+static void
+on_ticket(struct observer *observer, const struct message *message)
+{
+	if (message->slot < TICKET_RINGS)
+		observer->ledger.ticket_ms[message->slot] = message->arg;
+}
+
+static void
 on_message(struct observer *observer, struct message *message)
 {
 	switch (message->type) {
@@ -247,6 +301,18 @@ on_message(struct observer *observer, struct message *message)
 		break;
 	case MESSAGE_CRASHED:
 		on_crashed(observer, message);
+		break;
+	case MESSAGE_REPLY:
+		control_reply(&observer->control, message);
+		break;
+	case MESSAGE_METRICS:
+		on_metrics(observer, message);
+		break;
+	case MESSAGE_TICKET:
+		on_ticket(observer, message);
+		break;
+	case MESSAGE_DRAIN:
+		observer->ledger.draining = true;
 		break;
 	case MESSAGE_START:
 		tell_master(MESSAGE_READY, 0, 0);
@@ -293,6 +359,16 @@ on_tick(uv_timer_t *timer)
 {
 	struct observer *observer = timer->data;
 	journal_tick(&observer->journal, &observer->view);
+	history_tick(&observer->history, &observer->view, now_ms());
+}
+
+static uint64_t
+random_seed(void)
+{
+	uint64_t seed = 0;
+	if (getrandom(&seed, sizeof(seed), 0) != sizeof(seed))
+		role_fatal("no randomness");
+	return seed;
 }
 
 static void
@@ -306,8 +382,18 @@ start(struct observer *observer)
 	observer->channel.data = observer->tick.data = observer;
 	observer->view.started_ms = now_ms();
 	observer->view.master_pid = getppid();
+	observer->view.ledger = &observer->ledger;
+	observer->view.history = &observer->history;
+	observer->view.trace = trace_new(random_seed());
+	if (observer->view.trace == NULL)
+		role_fatal("out of memory");
 	journal_init(&observer->journal);
-	control_init(&observer->control, &observer->loop, &observer->view);
+	observer->journal.ledger = &observer->ledger;
+	http_init(&observer->http, &observer->loop, &observer->view);
+	struct command common = {.view = &observer->view,
+	    .journal = &observer->journal,
+	    .send = send_to_master};
+	control_init(&observer->control, &observer->loop, &common);
 	uv_poll_start(&observer->channel, UV_READABLE, on_channel);
 	uv_timer_start(&observer->tick, on_tick, TICK_MS, TICK_MS);
 }

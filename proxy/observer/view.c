@@ -5,8 +5,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <time.h>
 
 #include "proxy/ipc/area.h"
+#include "proxy/observer/ledger.h"
 
 bool
 view_map(struct mapping *mapping, int fd, size_t min_size)
@@ -57,6 +59,104 @@ view_n_backends(const struct view *view)
 		return 0;
 	return bounded(area->n_entries, &view->backends, sizeof(*area),
 	    sizeof(area->entries[0]));
+}
+
+uint64_t
+view_sum(const struct view *view, size_t offset)
+{
+	uint64_t sum = 0;
+	for (uint32_t i = 0; i < VIEW_SLOTS_MAX; i++) {
+		const struct slot_area *area = view_slot(view, i);
+		if (area == NULL)
+			continue;
+		const _Atomic uint64_t *value =
+		    (const void *)((const char *)area + offset);
+		sum += atomic_load_explicit(value, memory_order_relaxed);
+	}
+	return sum;
+}
+
+uint64_t
+view_age_s(uint64_t then_ms)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	uint64_t now_ms =
+	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return then_ms < now_ms ? (now_ms - then_ms) / 1000 : 0;
+}
+
+/* The lowest record is used first, so few are behind the last session. */
+void
+view_sessions(const struct view *view, view_session *each, void *arg)
+{
+	struct slot_record record;
+	for (uint32_t slot = 0; slot < VIEW_SLOTS_MAX; slot++) {
+		const struct slot_area *area = view_slot(view, slot);
+		uint32_t n = view_n_records(view, slot);
+		uint64_t left =
+		    area == NULL ? 0 : atomic_load(&area->connections);
+		for (uint32_t i = 0; i < n && left > 0; i++) {
+			if (!slot_record_read(&area->records[i], &record))
+				continue;
+			left--;
+			if (!each(arg, slot, &record))
+				return;
+		}
+	}
+}
+
+uint64_t
+view_backend_failures(const struct view *view, uint32_t index)
+{
+	if (index >= TALLY_BACKENDS)
+		return 0;
+	return view_sum(
+	    view, offsetof(struct slot_area, tally.backend_failures) +
+		      index * sizeof(_Atomic uint64_t));
+}
+
+static bool
+has_certificate(const struct config *config)
+{
+	int64_t now = (int64_t)time(NULL);
+	for (uint32_t i = 0; i < config->certificates.n; i++) {
+		const struct config_certificate *certificate =
+		    config_certificate_at(config, i);
+		if (certificate->usable && certificate->not_after > now)
+			return true;
+	}
+	return false;
+}
+
+static bool
+has_backend(const struct view *view, const char *pool)
+{
+	uint32_t n = view_n_backends(view);
+	struct backend backend;
+	for (uint32_t i = 0; i < n; i++)
+		if (view_backend(view, i, &backend) &&
+		    backend.state == BACKEND_UP &&
+		    strcmp(backend.pool, pool) == 0)
+			return true;
+	return false;
+}
+
+const char *
+view_not_ready(const struct view *view)
+{
+	const struct config *config = view->config;
+	if (config == NULL)
+		return "no configuration yet";
+	if (view->ledger->draining)
+		return "draining";
+	if (!has_certificate(config))
+		return "no certificate is usable and valid";
+	for (uint32_t i = 0; i < config->pools.n; i++)
+		if (!has_backend(view,
+			config_text(config, config_pool_at(config, i)->name)))
+			return "a pool has no backend that is up";
+	return NULL;
 }
 
 uint64_t

@@ -19,6 +19,10 @@ struct mapping {
 	size_t size;
 };
 
+struct ledger;
+struct history;
+struct trace;
+
 struct view {
 	struct mapping slots[VIEW_SLOTS_MAX]; /* struct slot_area */
 	struct mapping loads[VIEW_SLOTS_MAX]; /* struct load_area */
@@ -26,6 +30,10 @@ struct view {
 	const struct config *config;	      /* NULL before the first */
 	uint64_t started_ms;		      /* CLOCK_MONOTONIC */
 	int master_pid;
+	/* the observer's own memory; never NULL in the observer */
+	struct ledger *ledger;
+	struct history *history;
+	struct trace *trace;
 };
 
 /* Maps fd (not closed) in place of what was there. False: errno; unchanged. */
@@ -37,6 +45,27 @@ const struct slot_area *view_slot(const struct view *view, uint32_t slot);
 /* How many records and entries lie inside the mappings. */
 uint32_t view_n_records(const struct view *view, uint32_t slot);
 uint32_t view_n_backends(const struct view *view);
+
+/* Of a counter or gauge of the slot areas, by its offset; all slots. */
+uint64_t view_sum(const struct view *view, size_t offset);
+
+/* Seconds since a time of CLOCK_MONOTONIC; 0 also when it is yet to come. */
+uint64_t view_age_s(uint64_t then_ms);
+
+/*
+ * Calls back with a copy of every session there is, slot by slot, until it
+ * returns false. Records behind the last session of a slot are not touched:
+ * that would allocate their pages.
+ */
+typedef bool view_session(
+    void *arg, uint32_t slot, const struct slot_record *record);
+void view_sessions(const struct view *view, view_session *each, void *arg);
+
+/* Logins that an entry could not take, since the gateway started. */
+uint64_t view_backend_failures(const struct view *view, uint32_t index);
+
+/* NULL: ready for clients; else what is missing. */
+const char *view_not_ready(const struct view *view);
 
 /* Sessions at a backend, all slots together. */
 uint64_t view_backend_sessions(const struct view *view, uint32_t index);

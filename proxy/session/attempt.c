@@ -135,6 +135,7 @@ choose(struct session *session)
 	preauth->tried[preauth->n_tried++] = session->backend;
 	session->counted = true;
 	session->dial = DIAL_WANTED;
+	preauth->dialled_ms = env->now_ms;
 	preauth->attempt_deadline_ms =
 	    env->now_ms + session_pool(session)->connect_timeout_ms;
 }
@@ -214,6 +215,7 @@ try_next(struct session *session, const char *why)
 	struct session_env *env = session->env;
 
 	slot_add(&env->slot->backend_failures, 1);
+	tally_backend_failure(&env->slot->tally, session->backend.index);
 	env->ops->outcome(
 	    env->arg, session, &session->preauth->backend, OUTCOME_FAILED, why);
 	session->preauth->last_trouble = why;
@@ -309,6 +311,7 @@ on_lost(struct session *session, const char *trouble)
 	struct session_env *env = session->env;
 
 	slot_add(&env->slot->backend_failures, 1);
+	tally_backend_failure(&env->slot->tally, session->backend.index);
 	env->ops->outcome(env->arg, session, &session->preauth->backend,
 	    OUTCOME_LOST, trouble);
 	say_unavailable(session, trouble);
@@ -379,6 +382,8 @@ attempt_dialed(struct session *session, bool good, const char *why)
 		return;
 	}
 	slot_add(&env->slot->backend_connects, 1);
+	tally_time_add(&env->slot->tally.connect,
+	    (env->now_ms - preauth->dialled_ms) * 1000);
 	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
 	struct login_params params = {
 	    .backend = &preauth->backend,

@@ -50,6 +50,7 @@ report_start(struct session *session, uint32_t listen)
 	atomic_store_explicit(
 	    &record->active_ms, session->env->now_ms, memory_order_relaxed);
 	slot_add(&session->env->slot->connections, 1);
+	slot_add(&session->env->slot->states[SESSION_ACCEPT], 1);
 }
 
 void
@@ -69,6 +70,8 @@ report_state(
 	_Atomic uint64_t *old = gauge_of(slot, from);
 	_Atomic uint64_t *new = gauge_of(slot, to);
 
+	slot_add(&slot->states[from], (uint64_t)-1);
+	slot_add(&slot->states[to], 1);
 	if (old != NULL)
 		slot_add(old, (uint64_t)-1);
 	if (new != NULL)
@@ -81,6 +84,13 @@ report_state(
 		record->backend_generation = session->backend.generation;
 	}
 	slot_record_end(record);
+}
+
+/* Of the state that the session is in. */
+static uint64_t
+age_us(const struct session *session)
+{
+	return (session->env->now_ms - session->entered_ms) * 1000;
 }
 
 void
@@ -102,6 +112,8 @@ report_handshake(struct session *session)
 	slot_add(
 	    &slot->observed_cipher, (info.observed & TLS_OBSERVED_CIPHER) != 0);
 	slot_add(&slot->client_certificates, info.client[0] != '\0');
+	tally_handshake(&slot->tally, info.cipher, info.group);
+	tally_time_add(&slot->tally.handshake, age_us(session));
 	slot_record_begin(record);
 	record->resumed = info.resumed;
 	record->observed = info.observed;
@@ -197,8 +209,11 @@ report_login(struct session *session, const char *verdict, const char *code,
     const char *why)
 {
 	const struct preauth *preauth = session->preauth;
+	struct tally *tally = &session->env->slot->tally;
 	struct event event;
 
+	tally_login(tally, verdict, preauth->credentials.mechanism);
+	tally_time_add(&tally->login, age_us(session));
 	event_begin(&event, EVENT_LOGIN);
 	put_identity(&event, session);
 	event_str(&event, FIELD_VERDICT, verdict);
@@ -308,6 +323,7 @@ report_end(struct session *session)
 	slot_add(&env->slot->end_reasons[session->reason], 1);
 	slot_add(&env->slot->connections, (uint64_t)-1);
 	count_left_handshake(session);
+	slot_add(&env->slot->states[session->state], (uint64_t)-1);
 	if (!is_balancers_own(session))
 		emit_end(session);
 	slot_record_begin(record);

@@ -76,6 +76,7 @@ session_enter(struct session *session, enum session_state state)
 
 	session->deadline_ms = state_deadline(session, state);
 	session->state = (uint8_t)state;
+	session->entered_ms = session->env->now_ms;
 	report_state(session, from, state);
 }
 

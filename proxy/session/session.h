@@ -56,6 +56,7 @@ struct session {
 	struct slot_record *record;
 	struct preauth *preauth; /* from PREAUTH to RELAY */
 	uint64_t deadline_ms;	 /* of the state; 0: none */
+	uint64_t entered_ms;	 /* since when the state is what it is */
 	struct addr client;
 	struct addr local; /* where the client connected to */
 	struct backend_ref backend;

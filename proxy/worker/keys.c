@@ -18,6 +18,7 @@
 struct key_wait {
 	struct list_link link;
 	uint64_t session_id;
+	uint64_t asked_ns; /* uv_hrtime() */
 	struct key_request request;
 };
 
@@ -80,6 +81,8 @@ answer(struct keys *keys, const struct key_reply *reply)
 		if (wait->request.id != reply->id)
 			continue;
 		struct conn *conn = conn_by_id(worker, wait->session_id);
+		tally_time_add(&worker->area->tally.key,
+		    (uv_hrtime() - wait->asked_ns) / 1000);
 		forget(wait);
 		if (reply->status != KEY_OK)
 			slot_add(&worker->area->key_failures, 1);
@@ -164,6 +167,7 @@ keys_submit(void *arg, uint64_t session_id, struct key_request *request)
 		return false;
 	list_init(&wait->link);
 	wait->session_id = session_id;
+	wait->asked_ns = uv_hrtime();
 	wait->request = *request;
 	list_append(&worker->keys.waiting, &wait->link);
 	slot_add(&worker->area->key_requests, 1);

@@ -76,12 +76,25 @@ beat(struct worker *worker)
 		drain_backends(worker);
 }
 
+/* How late the timer came is how long an event had to wait. */
+static void
+measure_lag(struct worker *worker)
+{
+	uint64_t due_ms = worker->timer_due_ms;
+	uint64_t now_ms = worker->env.now_ms;
+
+	if (due_ms != 0)
+		tally_time_add(&worker->area->tally.lag,
+		    now_ms > due_ms ? (now_ms - due_ms) * 1000 : 0);
+}
+
 static void
 on_timer(uv_timer_t *timer)
 {
 	struct worker *worker = timer->data;
 
 	worker_touch_clock(worker);
+	measure_lag(worker);
 	worker->timer_due_ms = 0;
 	if (worker->env.now_ms / BEAT_MS != worker->last_beat_ms / BEAT_MS) {
 		worker->last_beat_ms = worker->env.now_ms;
@@ -253,6 +266,19 @@ leave(struct worker *worker)
 	exit(0);
 }
 
+/* Those that are still there; one that ends already is left to end. */
+static void
+kick(struct worker *worker, const struct message *message)
+{
+	for (uint32_t at = 0; at + 8 <= message->len; at += 8) {
+		uint64_t id;
+		memcpy(&id, message->body + at, sizeof(id));
+		struct conn *conn = conn_by_id(worker, id);
+		if (conn != NULL && conn_session(conn)->state < SESSION_LINGER)
+			conn_stop(conn, REASON_KICKED);
+	}
+}
+
 static void
 take(struct worker *worker, struct message *message)
 {
@@ -281,6 +307,9 @@ take(struct worker *worker, struct message *message)
 		break;
 	case MESSAGE_DRAIN:
 		drain_start(worker, message->arg);
+		break;
+	case MESSAGE_KICK:
+		kick(worker, message);
 		break;
 	case MESSAGE_STOP:
 		leave(worker);

@@ -1,38 +1,302 @@
 # SPDX-License-Identifier: ISC
-"""The control socket as people use it: sallyport ctl."""
-import json
+"""sallyport ctl: what it shows is true, what it changes happens and is in the
+audit stream with the caller's uid."""
+import os
+import pty
+import select
+import signal
 import subprocess
+import time
 
-from support import BUILD, CLIENT, USER
+import pytest
 
-
-def ctl(gateway, *words):
-    return subprocess.run([BUILD / "sallyport", "ctl", "-s", gateway.control,
-                           *words], capture_output=True, text=True,
-                          timeout=20, check=False)
-
-
-def test_help(gateway):
-    done = ctl(gateway, "help")
-    assert done.returncode == 0 and "sessions" in done.stdout
+from support import BUILD, CLIENT, TOP, USER, scaled, wait_for
+from support import log as log_format
+from support.gateway import backend
+from support.observe import ask, ctl, get, scrape, with_metrics
 
 
-def test_sessions(gateway):
+@pytest.fixture
+def server(make_backend):
+    return make_backend()
+
+
+@pytest.fixture
+def gateway(make_gateway, server):
+    made = with_metrics(make_gateway({"a": backend(server)}))
+    made.config["gateway"]["audit_log"] = made.audit
+    made.start().wait_up()
+    return made
+
+
+def audit(gateway, kind="control"):
+    lines = gateway.audit.read_text().splitlines()
+    events = [log_format.parse(line) for line in lines]
+    return [event for event in events if event["event"] == kind]
+
+
+def rows(gateway, *words):
+    return ask(gateway, *words)
+
+
+def ended(client):
+    try:
+        return client.receive() == b""
+    except OSError:
+        return True
+
+
+def test_status(gateway):
+    found = rows(gateway, "status")
+    assert found[0]["ready"] == "yes" and found[0]["generation"] == 1
+    assert found[0]["pid"] == gateway.process.pid
+    workers = [row for row in found if "worker" in row]
+    assert [row["worker"] for row in workers] == [0, 1]
+    table = ctl(gateway, "status").stdout
+    assert "READY" in table and "{" not in table
+
+
+def test_status_says_what_is_wrong(gateway, server):
+    server.stop()
+    gateway.wait_down()
+    found = {row["at"]: row["look"] for row in rows(gateway, "status")
+             if "look" in row}
+    assert found["Pool mail has no backend that is up"] == "bad"
+    assert rows(gateway, "status")[0]["ready"] != "yes"
+
+
+def test_sessions_and_filters(gateway):
+    with gateway.login() as one, gateway.client() as two:
+        two.greeting()
+        everyone = rows(gateway, "sessions")
+        assert len(everyone) == 2
+        mine = rows(gateway, "sessions", f"user={USER}", "state=relay")
+        assert len(mine) == 1 and mine[0]["backend"] == "a"
+        port = one.socket.getsockname()[1]
+        assert mine[0]["client"] == f"{CLIENT}:{port}"
+        assert mine[0]["tls"] == "TLSv1.3"
+        assert rows(gateway, "sessions", "id=" + mine[0]["id"]) == mine
+        assert len(rows(gateway, "sessions", CLIENT)) == 2
+        assert rows(gateway, "sessions", "user=nobody") == []
+    assert ctl(gateway, "sessions", "colour=red").returncode == 1
+
+
+def test_kick(gateway):
+    with gateway.login() as one, gateway.login() as two, \
+            gateway.client() as three:
+        three.greeting()
+        session = rows(gateway, "sessions", "state=relay")[0]["id"]
+        assert rows(gateway, "kick", "id", session) == [{"sessions": 1}]
+        kicked = gateway.wait_event("session", why="kicked", id=session)
+        assert kicked["who"] == "gateway"
+        assert rows(gateway, "kick", "user", USER) == [{"sessions": 1}]
+        assert ended(one) and ended(two)
+        assert rows(gateway, "kick", "address", CLIENT) == [{"sessions": 1}]
+        assert three.line().startswith(b"* BYE")
+    commands = [event["command"] for event in audit(gateway)]
+    assert commands == [f"kick id {session}", f"kick user {USER}",
+                        f"kick address {CLIENT}"]
+    assert {event["uid"] for event in audit(gateway)} == {str(os.getuid())}
+    assert ctl(gateway, "kick", "user").returncode == 1
+
+
+def test_reload(gateway):
+    generation = rows(gateway, "status")[0]["generation"]
+    gateway.config["limits"]["login_attempts"] = 3
+    gateway.write()
     with gateway.login() as client:
-        client.command("NOOP")
-        done = ctl(gateway, "--json", "sessions")
-        assert done.returncode == 0, done.stderr
-        rows = [json.loads(line) for line in done.stdout.splitlines()]
-        mine = [row for row in rows if row.get("user") == USER]
-        assert len(mine) == 1 and CLIENT in mine[0]["client"]
-        assert USER in ctl(gateway, "sessions").stdout
+        done = ctl(gateway, "reload")
+        assert done.returncode == 0 and not done.stderr, done
+        assert client.result("NOOP").startswith(b"OK")
+    assert rows(gateway, "status")[0]["generation"] == generation + 1
+    gateway.config["limits"]["login_attempts"] = "many"
+    gateway.config["pool mail"]["balance"] = "nonsense"
+    gateway.write()
+    done = ctl(gateway, "reload")
+    assert done.returncode == 1
+    assert "nothing was changed" in done.stderr
+    for key in ("login_attempts", "balance"):
+        assert key in done.stdout and "sallyport.conf:" in done.stdout
+    assert rows(gateway, "status")[0]["generation"] == generation + 1
+    assert [event["command"] for event in audit(gateway)] == ["reload"] * 2
+    assert len(audit(gateway, "reload")) == 2
 
 
-def test_an_unknown_command(gateway):
-    done = ctl(gateway, "frobnicate")
-    assert done.returncode != 0
+def test_drain(gateway):
+    gateway.config["gateway"]["drain_timeout"] = "3s"
+    gateway.write()
+    assert ctl(gateway, "reload").returncode == 0
+    with gateway.login() as client:
+        assert ctl(gateway, "drain").returncode == 0
+        wait_for(lambda: get(gateway, "/readyz")[0] == 503, 3, "not ready")
+        assert ended(client)
+    assert gateway.process.wait(15) == 0
+    gateway.process = None
+    assert audit(gateway)[-1]["command"] == "drain"
+    assert audit(gateway, "gateway")[-1]["state"] == "stopped"
 
 
-def test_no_gateway(gateway):
-    assert gateway.stop() == 0
-    assert ctl(gateway, "help").returncode != 0
+def test_log_level(gateway):
+    assert ctl(gateway, "log-level", "error").returncode == 0
+    size = gateway.log.stat().st_size
+    gateway.login().close()
+    gateway.login().close()
+    wait_for(lambda: len(audit(gateway, "login")) == 2)
+    assert gateway.log.stat().st_size == size
+    assert ctl(gateway, "log-level", "loud").returncode == 1
+    assert audit(gateway)[0]["command"] == "log-level error"
+
+
+def test_why(gateway):
+    with gateway.client() as client:
+        client.greeting()
+        client.login(password="s3cret-wrong")
+    gateway.wait_event("session")
+    found = rows(gateway, "why", CLIENT)
+    assert found[0] == {"listener": "imaps", "refused": "no", "rule": "admit"}
+    events = [row for row in found if "ts" in row]
+    assert {"login", "session"} <= {row["event"] for row in events}
+    assert any(row["verdict"] == "failed" and row["user"] == USER
+               for row in events)
+    gateway.config["limits"]["deny"] = "203.0.113.0/24"
+    gateway.write()
+    assert ctl(gateway, "reload").returncode == 0
+    assert rows(gateway, "why", "203.0.113.7")[0]["rule"] == "denied"
+    assert ctl(gateway, "why", "example.org").returncode == 1
+
+
+def test_a_refused_client_finds_its_reason(make_gateway, server):
+    gateway = with_metrics(make_gateway(
+        {"a": backend(server)}, limits={"deny": f"{CLIENT}/32"}))
+    gateway.launch()
+
+    def refused():
+        try:
+            gateway.client(timeout=2).close()
+        except OSError:
+            return gateway.events("refused")
+        return None
+    wait_for(refused, what="a refusal")
+    found = rows(gateway, "why", CLIENT)
+    assert found[0]["refused"] == "yes" and found[0]["rule"] == "denied"
+    assert found[1]["event"] == "refused" and found[1]["why"] == "denied"
+    key = 'sallyport_connections_refused_total{reason="denied"}'
+    assert scrape(gateway)[key] >= 1
+
+
+def test_tls_report(gateway):
+    import ssl
+    from support.client import context
+    old = context(version=ssl.TLSVersion.TLSv1_2)
+    gateway.login(tls=old).close()
+    gateway.wait_event("session", user=USER)
+    with gateway.login(tls=old), gateway.login():
+        found = rows(gateway, "tls-report")
+    now = {row["tls"]: row["clients_now"] for row in found
+           if "clients_now" in row}
+    assert now == {"TLSv1.2": 1, "TLSv1.3": 1}
+    cut_off = [row for row in found if "cut_off" in row]
+    assert {row["cut_off"] for row in cut_off} == {USER}
+    assert [row["last"] == "now" for row in cut_off] == [True, False]
+
+
+def test_certificates_and_backends(gateway):
+    certificate, = rows(gateway, "certificates")
+    assert certificate["name"] == "main" and certificate["usable"]
+    assert certificate["renewals"] == 0
+    with gateway.login():
+        server, = rows(gateway, "backends")
+    assert server["state"] == "up" and server["sessions"] == 1
+    assert server["failures"] == 0
+
+
+def test_top_once(gateway):
+    with gateway.login(), gateway.login():
+        found = rows(gateway, "top", "backend")
+        assert found == [{"backend": "a", "sessions": 2,
+                          "in": found[0]["in"], "out": found[0]["out"]}]
+        assert ctl(gateway, "top", "colour").returncode == 1
+
+
+def test_top_on_a_terminal(gateway):
+    """Redraws in place, takes keys, and gives the terminal back."""
+    with gateway.login() as client:
+        child, terminal = pty.fork()
+        if child == 0:
+            os.environ["TERM"] = "xterm"
+            os.execv(BUILD / "sallyport", ["sallyport", "ctl", "-s",
+                                           str(gateway.control), "top"])
+        screen = b""
+        end = time.monotonic() + 20
+        while b"by backend" not in screen and time.monotonic() < end:
+            client.command("NOOP")
+            if select.select([terminal], [], [], 0.2)[0]:
+                screen += os.read(terminal, 65536)
+            if b"by user" in screen and USER.encode() in screen:
+                os.write(terminal, b"b")
+        os.write(terminal, b"q")
+        while True:
+            try:
+                data = os.read(terminal, 65536)
+            except OSError:
+                break
+            if not data:
+                break
+            screen += data
+        assert os.waitpid(child, 0)[1] == 0
+    assert screen.startswith(b"\033[?1049h") and b"\033[?1049l" in screen
+    assert b"\033[H" in screen and b"by backend" in screen
+
+
+def best(function):
+    """The shortest of some runs: this machine may be busy."""
+    times = []
+    for _ in range(7):
+        start = time.monotonic()
+        function()
+        times.append(time.monotonic() - start)
+    return min(times)
+
+
+def test_fast_with_many_sessions(make_gateway, make_dovecot):
+    dovecot = make_dovecot("fast", clients_per_process=100)
+    gateway = with_metrics(make_gateway(
+        {"a": backend(dovecot, "proxy_v2")})).start()
+    gateway.wait_up()
+    clients = [gateway.login() for _ in range(scaled(200))]
+    assert len(rows(gateway, "sessions", "state=relay")) == len(clients)
+    assert best(lambda: get(gateway, "/")) < 0.05
+    assert best(lambda: get(gateway, "/metrics")) < 0.05
+    assert best(lambda: ctl(gateway, "--json", "sessions")) < 0.1
+    for client in clients:
+        client.close()
+
+
+def test_who_may_ask(gateway):
+    assert gateway.control.stat().st_mode & 0o777 == 0o660
+
+
+def test_completion_names_every_command(gateway):
+    script = (TOP / "scripts" / "sallyport.bash").read_text()
+    for row in rows(gateway, "help"):
+        assert f" {row['command']}" in script.replace("\n", " ") \
+            .replace("\t", " ").replace('"', " "), row
+    done = subprocess.run(
+        ["bash", "-c", f'. {TOP}/scripts/sallyport.bash; '
+         'COMP_WORDS=(sallyport ctl cert); COMP_CWORD=2; _sallyport; '
+         'echo "${COMPREPLY[@]}"; COMP_WORDS=(sallyport ctl kick us); '
+         'COMP_CWORD=3; _sallyport; echo "${COMPREPLY[@]}"'],
+        capture_output=True, text=True, timeout=10, check=False)
+    assert done.stdout.split() == ["certificates", "user"], done
+
+
+def test_interrupted_clients(gateway):
+    """One that goes away while the master works is no loss."""
+    for _ in range(5):
+        client = subprocess.Popen(
+            [BUILD / "sallyport", "ctl", "-s", gateway.control, "reload"],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        client.send_signal(signal.SIGKILL)
+        client.wait()
+    wait_for(lambda: ctl(gateway, "reload").returncode == 0, 20)
+    assert rows(gateway, "status")[0]["ready"] == "yes"

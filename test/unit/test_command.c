@@ -1,13 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /* The commands of the control socket over areas whose writers lie: counts are
  * bounded by the mapping, texts need no end, every line is one flat object. */
-/* needs: proxy/observer/command.c proxy/observer/view.c */
+/* needs: test/support/observer_world.c proxy/observer/command.c */
+/* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
+/* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
+/* needs: proxy/observer/journal.c proxy/observer/sink.c */
+/* needs: proxy/observer/view.c proxy/observer/reply.c proxy/observer/ledger.c
+ */
+/* needs: proxy/observer/trace.c proxy/observer/alarm.c proxy/observer/plot.c */
+/* needs: proxy/observer/history.c proxy/limits/admission.c */
 /* needs: proxy/observer/json.c proxy/observer/log.c */
-/* needs: proxy/master/ctl_json.c */
-/* needs: proxy/ipc/area.c proxy/ipc/slot.c proxy/ipc/event.c */
-/* needs: backends/pool.c backends/health.c */
+/* needs: proxy/ipc/area.c proxy/ipc/slot.c proxy/ipc/tally.c */
+/* needs: proxy/ipc/event.c backends/pool.c backends/health.c */
 /* needs: proxy/base/addr.c proxy/base/ensure.c proxy/base/parse.c */
 /* needs: proxy/base/span.c */
+/* needs: proxy/master/ctl_json.c */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
@@ -17,77 +24,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
-#include "proxy/ipc/area.h"
+#include "proxy/ipc/event.h"
+#include "proxy/ipc/request.h"
 #include "proxy/master/ctl_json.h"
-#include "proxy/observer/command.h"
-
-#define N_RECORDS  3
-#define N_BACKENDS 2
-
-struct world {
-	struct area slot;
-	struct area load;
-	struct area backends;
-	struct view view;
-};
-
-static int
-set_up(void **state)
-{
-	struct world *world = calloc(1, sizeof(*world));
-	assert_non_null(world);
-	assert_true(
-	    area_create("slot", slot_area_size(N_RECORDS), &world->slot));
-	assert_true(
-	    area_create("load", load_area_size(N_BACKENDS), &world->load));
-	assert_true(area_create(
-	    "backends", backends_area_size(N_BACKENDS), &world->backends));
-	slot_area_clear(world->slot.data, N_RECORDS);
-	load_area_init(world->load.data, N_BACKENDS);
-	backends_area_init(world->backends.data, N_BACKENDS);
-	struct view *view = &world->view;
-	assert_true(view_map(&view->slots[1], world->slot.ro_fd, 1));
-	assert_true(view_map(&view->loads[1], world->load.ro_fd, 1));
-	assert_true(view_map(&view->backends, world->backends.ro_fd, 1));
-	*state = world;
-	return 0;
-}
-
-static void
-unmap(const struct mapping *mapping)
-{
-	munmap((void *)(uintptr_t)mapping->data, mapping->size);
-}
-
-static int
-tear_down(void **state)
-{
-	struct world *world = *state;
-	unmap(&world->view.slots[1]);
-	unmap(&world->view.loads[1]);
-	unmap(&world->view.backends);
-	area_close(&world->slot);
-	area_close(&world->load);
-	area_close(&world->backends);
-	free(world);
-	return 0;
-}
-
-/* The reply as a string; the caller frees it. */
-static char *
-run(const struct world *world, const char *request)
-{
-	struct reply reply = {0};
-	command_run(&world->view, span_str(request), &reply);
-	char *text = malloc(reply.len + 1);
-	assert_non_null(text);
-	memcpy(text, reply.data, reply.len);
-	text[reply.len] = '\0';
-	free(reply.data);
-	return text;
-}
+#include "test/support/observer_world.h"
 
 /* Every line must be what ctl reads; returns how many came before the end. */
 static unsigned int
@@ -112,9 +53,9 @@ count_lines(char *text)
 }
 
 static unsigned int
-count_of(const struct world *world, const char *request)
+count_of(struct world *world, const char *request)
 {
-	char *text = run(world, request);
+	char *text = world_run(world, request);
 	unsigned int n = count_lines(text);
 	free(text);
 	return n;
@@ -127,18 +68,10 @@ session_is_shown_as_it_is(void **state)
 	struct slot_area *area = world->slot.data;
 	struct slot_record *record = &area->records[2];
 	assert_int_equal(count_of(world, "sessions"), 0);
-	slot_record_begin(record);
-	record->in_use = 1;
-	record->state = SESSION_RELAY;
+	world_session(world, 2, "al\"ice", "TLSv1.3");
 	record->id = 0xab;
-	record->client = (struct addr){
-	    .family = ADDR_IPV4, .port = 1000, .ip = {192, 0, 2, 9}};
-	record->backend = CONFIG_NONE;
-	memcpy(record->user, "al\"ice", 7);
-	memcpy(record->tls_version, "TLSv1.3", 8);
-	slot_record_end(record);
 	slot_add(&record->bytes_out, 5);
-	char *text = run(world, " sessions ");
+	char *text = world_run(world, " sessions ");
 	assert_non_null(strstr(text,
 	    "{\"id\":\"00000000000000ab\",\"worker\":1,\"state\":\"relay\","
 	    "\"listener\":\"\",\"client\":\"192.0.2.9:1000\","
@@ -155,6 +88,7 @@ lying_worker_harms_nobody(void **state)
 	struct slot_area *area = world->slot.data;
 	memset(area->records, 0xfe, N_RECORDS * sizeof(area->records[0]));
 	area->n_records = UINT32_MAX;
+	area->connections = UINT64_MAX;
 	assert_int_equal(view_n_records(&world->view, 1), N_RECORDS);
 	assert_int_equal(count_of(world, "sessions"), N_RECORDS);
 	memset(world->slot.data, 0xff, world->slot.size);
@@ -174,7 +108,7 @@ lying_monitor_harms_nobody(void **state)
 	}
 	area->n_entries = UINT32_MAX;
 	assert_int_equal(view_n_backends(&world->view), N_BACKENDS);
-	char *text = run(world, "backends");
+	char *text = world_run(world, "backends");
 	assert_non_null(strstr(text, "\"state\":\"unknown\""));
 	assert_int_equal(count_lines(text), N_BACKENDS);
 	free(text);
@@ -197,7 +131,7 @@ backend_shows_its_sessions(void **state)
 	backends_area_write(world->backends.data, 1, &backend);
 	load->active[1] = 17;
 	load->n_entries = UINT32_MAX;
-	char *text = run(world, "backends");
+	char *text = world_run(world, "backends");
 	assert_non_null(strstr(text,
 	    "{\"name\":\"a\",\"pool\":\"mail\",\"address\":\"unix:/run/x\","
 	    "\"state\":\"up\",\"sessions\":17,\"weight\":3,"
@@ -224,17 +158,29 @@ wrong_requests_are_errors(void **state)
 	static const char *const requests[] = {
 	    "", "  ", "nope", "status x", "sessions,", "STATUS", ","};
 	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
-		char *text = run(world, requests[i]);
+		char *text = world_run(world, requests[i]);
 		assert_memory_equal(text, "{\"error\":\"", 10);
 		assert_ptr_equal(strchr(text, '\n'), text + strlen(text) - 1);
 		free(text);
 	}
-	struct view none = {0};
+}
+
+static void
+nothing_received_is_no_fault(void **state)
+{
+	struct world *world = *state;
 	static const char *const commands[] = {"status", "sessions", "backends",
-	    "certificates", "listeners", "help"};
+	    "certificates", "listeners", "help", "top", "tls-report",
+	    "why 192.0.2.1"};
+	struct view none = {.ledger = world->view.ledger,
+	    .history = world->view.history,
+	    .trace = world->view.trace};
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		struct reply reply = {0};
-		command_run(&none, span_str(commands[i]), &reply);
+		struct command command = {.view = &none};
+		assert_int_equal(
+		    command_run(&command, span_str(commands[i]), &reply),
+		    COMMAND_DONE);
 		assert_true(reply.len > 12);
 		assert_memory_equal(
 		    reply.data + reply.len - 13, "{\"end\":true}\n", 13);
@@ -242,16 +188,174 @@ wrong_requests_are_errors(void **state)
 	}
 }
 
+static void
+filters_choose(void **state)
+{
+	struct world *world = *state;
+	for (uint32_t i = 0; i < 30; i++)
+		world_session(world, i, i % 3 == 0 ? "anna" : NULL, "TLSv1.3");
+	assert_int_equal(count_of(world, "sessions"), 30);
+	assert_int_equal(count_of(world, "sessions user=anna"), 10);
+	assert_int_equal(count_of(world, "sessions ann"), 10);
+	assert_int_equal(count_of(world, "sessions user=ann"), 0);
+	assert_int_equal(count_of(world, "sessions user="), 20);
+	assert_int_equal(count_of(world, "sessions state=preauth"), 20);
+	assert_int_equal(
+	    count_of(world, "sessions anna tls=TLSv1.3 192.0.2."), 10);
+	assert_int_equal(count_of(world, "sessions anna state=preauth"), 0);
+	assert_int_equal(count_of(world, "sessions id=0000000000000001"), 1);
+	char *text = world_run(world, "sessions colour=red");
+	assert_memory_equal(text, "{\"error\"", 8);
+	free(text);
+}
+
+static void
+top_adds_up(void **state)
+{
+	struct world *world = *state;
+	struct slot_area *area = world->slot.data;
+	for (uint32_t i = 0; i < 30; i++) {
+		world_session(world, i, i % 3 == 0 ? "anna" : "ben", "TLSv1.3");
+		slot_add(&area->records[i].bytes_in, i % 3 == 0 ? 100 : 1);
+	}
+	char *text = world_run(world, "top user");
+	assert_string_equal(text,
+	    "{\"user\":\"anna\",\"sessions\":10,\"in\":1000,\"out\":0}\n"
+	    "{\"user\":\"ben\",\"sessions\":20,\"in\":20,\"out\":0}\n"
+	    "{\"end\":true}\n");
+	free(text);
+	assert_int_equal(count_of(world, "top address"), 1);
+	text = world_run(world, "top state");
+	assert_memory_equal(text, "{\"error\"", 8);
+	free(text);
+}
+
+/* More than one message holds: every session once, in whole messages. */
+static void
+kick_names_every_session(void **state)
+{
+	struct world *world = *state;
+	uint32_t n = 0;
+	for (uint32_t i = 0; i < N_RECORDS; i++) {
+		world_session(world, i, i % 2 == 0 ? "anna" : "ben", "TLSv1.3");
+		n += i % 2 == 0;
+	}
+	char *text = world_run(world, "kick user anna");
+	assert_string_equal(text, "{\"sessions\":300}\n{\"end\":true}\n");
+	free(text);
+	assert_int_equal(n, 300);
+	assert_int_equal(world->n_ids, 300);
+	assert_int_equal(
+	    world->n_sent, (300 + REQUEST_IDS_MAX - 1) / REQUEST_IDS_MAX);
+	assert_int_equal(world->sent.slot, 1);
+	for (uint32_t i = 0; i < 300; i++)
+		assert_int_equal(world->ids[i], 2 * i + 1);
+	text = world_run(world, "kick tls TLSv1.3");
+	assert_memory_equal(text, "{\"error\"", 8);
+	free(text);
+	text = world_run(world, "kick user nobody");
+	assert_string_equal(text, "{\"sessions\":0}\n{\"end\":true}\n");
+	free(text);
+	assert_int_equal(world->n_ids, 300);
+}
+
+static void
+reload_waits_for_the_master(void **state)
+{
+	struct world *world = *state;
+	char *text = world_run(world, "reload");
+	assert_string_equal(text, "");
+	free(text);
+	assert_int_equal(world->sent.type, MESSAGE_REQUEST);
+	assert_int_equal(world->sent.arg, 7);
+	struct request_head head;
+	memcpy(&head, world->sent.body, sizeof(head));
+	assert_int_equal(head.kind, REQUEST_RELOAD);
+	assert_int_equal(head.uid, 5);
+
+	struct reply reply = {0};
+	struct message line = {.slot = REPLY_LINE, .len = 3, .body = "a\"b"};
+	struct message end = {.slot = REPLY_FAILED, .len = 2, .body = "no"};
+	assert_false(command_go_on(&line, &reply));
+	assert_true(command_go_on(&end, &reply));
+	static const char expected[] = "{\"message\":\"a\\\"b\"}\n"
+				       "{\"error\":\"no\"}\n";
+	assert_int_equal(reply.len, strlen(expected));
+	assert_memory_equal(reply.data, expected, reply.len);
+	free(reply.data);
+}
+
+static void
+take_refusal(struct trace *trace, uint8_t last, uint32_t n)
+{
+	struct addr peer = {.family = ADDR_IPV4, .ip = {198, 51, 100, last}};
+	for (uint32_t i = 0; i < n; i++) {
+		struct event event;
+		char why[24];
+		snprintf(why, sizeof(why), "rule%u", i);
+		event_begin(&event, EVENT_REFUSED);
+		event_addr(&event, FIELD_PEER, &peer);
+		event_str(&event, FIELD_WHY, why);
+		trace_take(trace, span_of(event.data, event.len));
+	}
+}
+
+static void
+why_tells_the_last_events(void **state)
+{
+	struct world *world = *state;
+	take_refusal(world->view.trace, 1, 25);
+	take_refusal(world->view.trace, 2, 3);
+	assert_int_equal(count_of(world, "why 198.51.100.1"), TRACE_EVENTS);
+	assert_int_equal(count_of(world, "why 198.51.100.2"), 3);
+	assert_int_equal(count_of(world, "why 198.51.100.3"), 0);
+	char *text = world_run(world, "why ::ffff:198.51.100.1");
+	assert_non_null(strstr(text, "\"why\":\"rule24\""));
+	assert_null(strstr(text, "\"why\":\"rule14\""));
+	free(text);
+	text = world_run(world, "why not.an.address");
+	assert_memory_equal(text, "{\"error\"", 8);
+	free(text);
+}
+
+static void
+tls_report_names_users(void **state)
+{
+	struct world *world = *state;
+	world_session(world, 0, "old", "TLSv1.2");
+	world_session(world, 1, "new", "TLSv1.3");
+	struct event event;
+	struct addr peer = {.family = ADDR_IPV4, .ip = {198, 51, 100, 1}};
+	event_begin(&event, EVENT_SESSION);
+	event_addr(&event, FIELD_PEER, &peer);
+	event_str(&event, FIELD_USER, "gone");
+	event_str(&event, FIELD_TLS, "TLSv1.2");
+	trace_take(world->view.trace, span_of(event.data, event.len));
+	char *text = world_run(world, "tls-report");
+	assert_non_null(strstr(text, "\"cut_off\":\"old\""));
+	assert_non_null(strstr(text, "\"cut_off\":\"gone\""));
+	assert_null(strstr(text, "\"cut_off\":\"new\""));
+	free(text);
+}
+
 int
 main(void)
 {
-#define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+#define TEST(f) \
+	cmocka_unit_test_setup_teardown(f, world_set_up, world_tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(session_is_shown_as_it_is),
 	    TEST(lying_worker_harms_nobody),
 	    TEST(lying_monitor_harms_nobody),
 	    TEST(backend_shows_its_sessions),
 	    TEST(wrong_requests_are_errors),
+	    TEST(nothing_received_is_no_fault),
+	    TEST(filters_choose),
+	    TEST(top_adds_up),
+	    TEST(kick_names_every_session),
+	    TEST(reload_waits_for_the_master),
+	    TEST(why_tells_the_last_events),
+	    TEST(tls_report_names_users),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -85,7 +85,8 @@ test_minimal_takes_defaults(void **state)
 	assert_true(config->gateway.workers <= 64);
 	assert_int_equal(config->gateway.max_connections, 0);
 	assert_int_equal(config->gateway.log_facility, LOG_MAIL);
-	assert_int_equal(config->gateway.metrics.family, ADDR_NONE);
+	assert_int_equal(config->gateway.metrics.family, ADDR_IPV4);
+	assert_int_equal(config->gateway.metrics.port, 9930);
 	assert_int_equal(config->limits.login_attempts, 5);
 	assert_int_equal(config->limits.exempt.n, 2);
 	assert_int_equal(config->listens.n, 1);

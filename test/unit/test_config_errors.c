@@ -118,10 +118,8 @@ static const struct example examples[] = {
     {"[backend d]\naddress = unix:run\n" REST, 2, "host:port"},
     {BACKEND "source_ip = 1.2.3\n" POOL LISTEN CERTIFICATE, 4, "addresses"},
     /* not built yet */
-    {"[gateway]\nmetrics = 127.0.0.1:1\n" REST, 2,
-	"not available yet; expected off"},
     {"[gateway]\nmetrics = 127.0.0.1\n" REST, 2, "off or an address"},
-    {"[gateway]\naudit_log = /x\n" REST, 2, "not available yet; expected it"},
+    {"[gateway]\naudit_log = x\n" REST, 2, "an absolute path"},
     {"[limits]\nconnections_per_ip = 5\n" REST, 2, "not available yet"},
     {POOL LISTEN CERTIFICATE BACKEND "backend_tls = verify\n", 9,
 	"expected backend_tls_ca"},

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Session records: a reader gets a whole record or none, whatever happens. */
-/* needs: proxy/ipc/slot.c proxy/base/ensure.c */
+/* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/base/ensure.c */
 /* libs: pthread */
 #include <stdarg.h>
 #include <stddef.h>

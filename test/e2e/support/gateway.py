@@ -34,6 +34,7 @@ class Gateway:
         self.directory.chmod(0o777)
         self.port = free_port(GATEWAY)
         self.log = self.directory / "log"
+        self.audit = self.directory / "audit"
         self.control = self.directory / "control"
         self.file = self.directory / "sallyport.conf"
         self.stderr = self.directory / "stderr"
@@ -171,7 +172,7 @@ class Gateway:
     def output(self):
         """Everything it ever wrote."""
         return b"".join(path.read_bytes() for path in
-                        (self.log, self.stderr) if path.exists())
+                        (self.log, self.audit, self.stderr) if path.exists())
 
     def report(self):
         config = self.file.read_text() if self.file.exists() else ""

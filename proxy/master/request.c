@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: ISC */
+/* See request.h. Called by child.c and reload.c. */
+#include "proxy/master/request.h"
+
+#include <string.h>
+
+#include "proxy/ipc/request.h"
+#include "proxy/master/master.h"
+#include "proxy/master/report.h"
+#include "proxy/master/stop.h"
+
+static void
+answer(struct master *master, uint64_t number, enum request_reply reply,
+    const char *text, size_t len)
+{
+	struct message message = {
+	    .type = MESSAGE_REPLY, .slot = reply, .arg = number};
+	message.len =
+	    (uint32_t)(len < CHANNEL_BODY_MAX ? len : CHANNEL_BODY_MAX);
+	memcpy(message.body, text, message.len);
+	child_send(master_child(master, CHILD_OBSERVER), &message);
+}
+
+static void
+answer_text(struct master *master, uint64_t number, enum request_reply reply,
+    const char *text)
+{
+	answer(master, number, reply, text, strlen(text));
+}
+
+static void
+do_reload(struct master *master, const struct message *message)
+{
+	if (master->state != MASTER_RUNNING) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "the gateway is starting or stopping");
+		return;
+	}
+	if (master->reload_asked != 0) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "a reload by somebody else is under way");
+		return;
+	}
+	master->reload_asked = message->arg;
+	reload_request(master);
+}
+
+static void
+do_drain(struct master *master, const struct message *message)
+{
+	if (master->state != MASTER_RUNNING) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "the gateway is starting or stopping already");
+		return;
+	}
+	answer_text(master, message->arg, REPLY_GOOD, "");
+	stop_drain(master);
+}
+
+/* The ids mean something to the worker only. */
+static void
+do_kick(struct master *master, const struct message *message)
+{
+	struct message kick = {.type = MESSAGE_KICK};
+	size_t len = message->len - sizeof(struct request_head);
+	if (message->slot >= master->areas.n_slots ||
+	    len % sizeof(uint64_t) != 0) {
+		answer_text(master, message->arg, REPLY_FAILED, "malformed");
+		return;
+	}
+	kick.len = (uint32_t)len;
+	memcpy(
+	    kick.body, message->body + sizeof(struct request_head), kick.len);
+	child_send(master_worker(master, message->slot), &kick);
+	answer_text(master, message->arg, REPLY_GOOD, "");
+}
+
+static const struct {
+	enum request_kind kind;
+	void (*run)(struct master *master, const struct message *message);
+} requests[] = {
+    {REQUEST_RELOAD, do_reload},
+    {REQUEST_DRAIN, do_drain},
+    {REQUEST_KICK, do_kick},
+};
+
+void
+request_take(struct child *child, const struct message *message)
+{
+	struct request_head head;
+	if (child->kind != CHILD_OBSERVER || message->len < sizeof(head)) {
+		report_role(child, "odd message", "not a request");
+		return;
+	}
+	memcpy(&head, message->body, sizeof(head));
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++) {
+		if (requests[i].kind != head.kind)
+			continue;
+		requests[i].run(child->master, message);
+		return;
+	}
+	answer_text(child->master, message->arg, REPLY_FAILED, "not known");
+}
+
+/* The first lines: an observer that reads slowly must not fill our queue. */
+static void
+answer_lines(struct master *master, const char *lines)
+{
+	for (int i = 0; i < 100 && lines != NULL && lines[0] != '\0'; i++) {
+		size_t len = strcspn(lines, "\n");
+		answer(master, master->reload_asked, REPLY_LINE, lines, len);
+		lines += len + (lines[len] == '\n');
+	}
+}
+
+void
+request_reloaded(struct master *master, const struct compiled *failed)
+{
+	/* What was begun before it was asked for is not what was asked for. */
+	if (master->reload_asked == 0 || master->reload.wanted)
+		return;
+	if (failed == NULL) {
+		answer_text(master, master->reload_asked, REPLY_GOOD, "");
+	} else {
+		answer_lines(master, failed->problems.errors);
+		answer_lines(master, failed->faults.errors);
+		answer_text(master, master->reload_asked, REPLY_FAILED,
+		    "nothing was changed");
+	}
+	master->reload_asked = 0;
+}

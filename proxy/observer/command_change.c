@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: ISC */
+/* Commands that change the gateway as a whole: reload, drain, log-level. */
+#include <string.h>
+
+#include "proxy/ipc/request.h"
+#include "proxy/observer/journal.h"
+#include "proxy/observer/row.h"
+
+static enum command_result
+ask(struct command *command, enum request_kind kind, struct reply *reply)
+{
+	struct request_head head = {.kind = kind, .uid = command->uid};
+	struct message message = {.type = MESSAGE_REQUEST,
+	    .arg = command->number,
+	    .len = sizeof(head)};
+	memcpy(message.body, &head, sizeof(head));
+	row_audit(command, 1);
+	if (!command->send(&message))
+		return row_fail(reply, "the master cannot be told");
+	return COMMAND_WAITS;
+}
+
+enum command_result
+command_reload(struct command *command, struct reply *reply)
+{
+	return ask(command, REQUEST_RELOAD, reply);
+}
+
+enum command_result
+command_drain(struct command *command, struct reply *reply)
+{
+	return ask(command, REQUEST_DRAIN, reply);
+}
+
+enum command_result
+command_log_level(struct command *command, struct reply *reply)
+{
+	static const char *const levels[] = {"error", "warn", "info", "debug"};
+	for (int i = 0; i <= LEVEL_DEBUG; i++) {
+		if (!span_equal(command->args[0], span_str(levels[i])))
+			continue;
+		row_audit(command, 1);
+		if (command->journal != NULL)
+			command->journal->level = i;
+		return COMMAND_DONE;
+	}
+	return row_fail(reply, "a level is error, warn, info or debug");
+}

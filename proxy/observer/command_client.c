@@ -1,0 +1,183 @@
+/* SPDX-License-Identifier: ISC */
+/* Commands about one client, or about what TLS clients use. */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/ipc/event.h"
+#include "proxy/limits/admission.h"
+#include "proxy/observer/log.h"
+#include "proxy/observer/row.h"
+#include "proxy/observer/trace.h"
+
+/* What the rules say now, for every listener. */
+static void
+put_rules(
+    const struct config *config, const struct addr *addr, struct reply *reply)
+{
+	for (uint32_t i = 0; i < config->listens.n; i++) {
+		const struct config_listen *listen =
+		    config_listen_at(config, i);
+		enum admission admission = admission_of_client(config, i, addr);
+		struct row row;
+		struct outbuf *out = row_begin(&row);
+		json_text(out, "listener", config_span(config, listen->name));
+		json_str(out, "refused",
+		    admission == ADMISSION_ADMIT ? "no" : "yes");
+		json_str(out, "rule", admission_name(admission));
+		row_end(&row, reply);
+	}
+}
+
+static void
+put_event(const struct trace_event *event, struct reply *reply)
+{
+	char ts[LOG_TIME_MAX];
+	char id[LOG_ID_MAX];
+	struct row row;
+	struct outbuf *out = row_begin(&row);
+	json_str(out, "ts", log_time_text(event->realtime_us, ts));
+	json_str(out, "event", event_kind_name((enum event_kind)event->kind));
+	json_addr(out, "peer", &event->peer);
+	json_str(out, "verdict", event->verdict);
+	json_str(out, "why", event->why);
+	json_str(out, "state", event->state);
+	json_str(out, "user", event->user);
+	json_str(out, "backend", event->backend);
+	json_str(out, "id", event->id == 0 ? "" : log_id_text(event->id, id));
+	row_end(&row, reply);
+}
+
+enum command_result
+command_why(struct command *command, struct reply *reply)
+{
+	const struct view *view = command->view;
+	struct addr addr;
+	if (!addr_parse_ip(command->args[0], &addr))
+		return row_fail(reply, "this is no IP address");
+	addr_unmap(&addr);
+	if (view->config != NULL)
+		put_rules(view->config, &addr, reply);
+	const struct trace_client *client = trace_client(view->trace, &addr);
+	for (uint32_t age = 0; client != NULL; age++) {
+		const struct trace_event *event = trace_event(client, age);
+		if (event == NULL)
+			break;
+		put_event(event, reply);
+	}
+	return COMMAND_DONE;
+}
+
+/* --- tls-report ----------------------------------------------------------- */
+
+#define KINDS_MAX 64 /* of version, cipher and group together */
+
+struct tls_kind {
+	char tls[8];
+	char cipher[48];
+	char group[16];
+	uint64_t n;
+};
+
+struct tls_kinds {
+	uint32_t n;
+	uint64_t left_out;
+	struct tls_kind list[KINDS_MAX];
+};
+
+static bool
+count_kind(void *arg, uint32_t slot, const struct slot_record *record)
+{
+	struct tls_kinds *kinds = arg;
+	uint32_t i = 0;
+	(void)slot;
+	if (record->tls_version[0] == '\0')
+		return true;
+	while (i < kinds->n &&
+	       (strcmp(kinds->list[i].tls, record->tls_version) != 0 ||
+		   strcmp(kinds->list[i].cipher, record->cipher) != 0 ||
+		   strcmp(kinds->list[i].group, record->group) != 0))
+		i++;
+	if (i == KINDS_MAX) {
+		kinds->left_out++;
+		return true;
+	}
+	struct tls_kind *kind = &kinds->list[i];
+	if (i == kinds->n) {
+		kinds->n++;
+		memcpy(kind->tls, record->tls_version, sizeof(kind->tls));
+		memcpy(kind->cipher, record->cipher, sizeof(kind->cipher));
+		memcpy(kind->group, record->group, sizeof(kind->group));
+	}
+	kind->n++;
+	return true;
+}
+
+static void
+put_kinds(const struct tls_kinds *kinds, struct reply *reply)
+{
+	for (uint32_t i = 0; i < kinds->n; i++) {
+		const struct tls_kind *kind = &kinds->list[i];
+		struct row row;
+		struct outbuf *out = row_begin(&row);
+		json_str(out, "tls", kind->tls);
+		json_str(out, "cipher", kind->cipher);
+		json_str(out, "group", kind->group);
+		json_u64(out, "clients_now", kind->n);
+		row_end(&row, reply);
+	}
+}
+
+static void
+put_cut_off(struct reply *reply, const char *user, const struct addr *client,
+    const char *tls, const char *cipher, const char *last, uint64_t sessions)
+{
+	struct row row;
+	struct outbuf *out = row_begin(&row);
+	json_str(out, "cut_off", user);
+	json_addr(out, "client", client);
+	json_str(out, "tls", tls);
+	json_str(out, "cipher", cipher);
+	json_str(out, "last", last);
+	json_u64(out, "sessions", sessions);
+	row_end(&row, reply);
+}
+
+static bool
+put_if_old(void *arg, uint32_t slot, const struct slot_record *record)
+{
+	struct reply *reply = arg;
+	(void)slot;
+	if (record->user[0] != '\0' && record->tls_version[0] != '\0' &&
+	    strcmp(record->tls_version, "TLSv1.3") != 0)
+		put_cut_off(reply, record->user, &record->client,
+		    record->tls_version, record->cipher, "now", 1);
+	return !reply->failed;
+}
+
+static void
+put_remembered(const struct trace *trace, struct reply *reply)
+{
+	const struct trace_user *users = &trace->users[0][0];
+	char ts[LOG_TIME_MAX];
+	for (uint32_t i = 0; i < TRACE_SETS * TRACE_WAYS; i++)
+		if (users[i].seen != 0)
+			put_cut_off(reply, users[i].user, &users[i].peer,
+			    users[i].tls, users[i].cipher,
+			    log_time_text(users[i].last_us, ts),
+			    users[i].n_sessions);
+}
+
+enum command_result
+command_tls_report(struct command *command, struct reply *reply)
+{
+	struct tls_kinds *kinds = calloc(1, sizeof(*kinds));
+	if (kinds == NULL)
+		return row_fail(reply, "out of memory");
+	view_sessions(command->view, count_kind, kinds);
+	put_kinds(kinds, reply);
+	free(kinds);
+	view_sessions(command->view, put_if_old, reply);
+	put_remembered(command->view->trace, reply);
+	return COMMAND_DONE;
+}

@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: ISC
+"""Logs that cannot be written: traffic goes on unchanged, and what was lost is
+counted."""
+import os
+import signal
+
+import pytest
+
+from support import USER, scaled, wait_for
+from support import log as log_format
+from support.gateway import backend
+from support.observe import ask, scrape, with_metrics
+
+
+@pytest.fixture
+def start(make_gateway, make_backend):
+    def begin(**keys):
+        made = with_metrics(make_gateway({"a": backend(make_backend())}))
+        made.config["gateway"].update(keys)
+        made.start().wait_up()
+        return made
+    return begin
+
+
+def works(gateway, n=20):
+    for _ in range(scaled(n)):
+        with gateway.login() as client:
+            assert client.result("NOOP").startswith(b"OK")
+
+
+def dropped(gateway, cause):
+    return scrape(gateway)[f'sallyport_events_dropped_total{{cause="{cause}"}}']
+
+
+def flood(gateway):
+    """Large events, more than a worker keeps for a slow observer: verdicts
+    with long names, several to a connection."""
+    name = b"x" * 500
+    for _ in range(900):
+        with gateway.client() as client:
+            client.send(b'i ID ("name" "%s" "version" "%s" "os" "%s")\r\n'
+                        % (name, name, name))
+            for tag in b"abcd":
+                client.send(b'%c LOGIN "%s" x\r\n' % (tag, name))
+            client.until("d")
+
+
+def test_full_disk(start):
+    gateway = start(log="/dev/full")
+    works(gateway)
+    # a verdict and an end each, at least
+    wait_for(lambda: dropped(gateway, "write_error") >= scaled(20) * 2)
+    looks = [row["at"] for row in ask(gateway, "status") if "look" in row]
+    assert any("log lines were lost" in look for look in looks)
+
+
+def test_full_disk_of_the_audit_stream(start):
+    gateway = start(audit_log="/dev/full")
+    works(gateway)
+    wait_for(lambda: dropped(gateway, "write_error") >= scaled(20))
+    gateway.wait_event("session", user=USER)    # the log is another matter
+
+
+def test_stopped_reader(start):
+    """An observer that stands still: events are lost, clients nothing."""
+    gateway = start(workers=1)
+    victim = gateway.pids("observer")[0]
+    os.kill(victim, signal.SIGSTOP)
+    try:
+        works(gateway, 20)
+        flood(gateway)
+        works(gateway, 20)
+    finally:
+        os.kill(victim, signal.SIGCONT)
+    told = gateway.wait_event("dropped", why="queue_full")
+    assert int(told["count"]) > 0
+
+    def adds_up():
+        lines = sum(int(event["count"]) for event in
+                    gateway.events("dropped", why="queue_full"))
+        return lines == dropped(gateway, "queue_full")
+    wait_for(adds_up, what="every loss is told")
+    works(gateway, 5)
+
+
+def test_killed_observer(start):
+    gateway = start()
+    gateway.deaths_expected = True
+    with gateway.login() as client:
+        victim = gateway.pids("observer")[0]
+        os.kill(victim, signal.SIGKILL)
+        works(gateway)
+        assert client.result("NOOP").startswith(b"OK")
+    wait_for(lambda: len(gateway.events("session", user=USER)) >=
+             scaled(20), what="the end lines, written by its successor")
+
+
+def test_audit_stream(start):
+    """Verdicts, reloads and the gateway's life are there and nowhere else, at
+    any level of the log; sessions stay in the log."""
+    gateway = start(log_level="error")
+    gateway.stop()
+    gateway.config["gateway"]["audit_log"] = gateway.audit
+    gateway.start().wait_up()
+    works(gateway, 3)
+    with gateway.client() as client:
+        client.greeting()
+        client.login(password="s3cret-wrong")
+
+    def seen():
+        lines = gateway.audit.read_text().splitlines()
+        events = [log_format.parse(line) for line in lines]
+        return [event for event in events if event["event"] == "login"]
+    verdicts = wait_for(lambda: len(seen()) >= scaled(3) + 1 and seen())
+    assert [event["verdict"] for event in verdicts] == \
+        ["ok"] * scaled(3) + ["failed"]
+    assert all(event["user"] == USER and event["peer"] and event["id"]
+               for event in verdicts)
+    kinds = {log_format.parse(line)["event"]
+             for line in gateway.audit.read_text().splitlines()}
+    assert kinds <= {"login", "refused", "certificate", "reload", "gateway",
+                     "control"}
+    assert not gateway.events("login")
+
+
+def test_audit_log_is_reopened(start):
+    gateway = start()
+    gateway.stop()
+    gateway.config["gateway"]["audit_log"] = gateway.audit
+    gateway.start().wait_up()
+    moved = gateway.audit.with_name("audit.1")
+    gateway.audit.rename(moved)
+    gateway.tell(signal.SIGUSR1)
+    wait_for(gateway.audit.exists, what="a new audit file")
+    wait_for(lambda: (gateway.login().close(),
+                      b"event=login" in gateway.audit.read_bytes())[1])
