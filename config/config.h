@@ -180,6 +180,7 @@ struct config_rate {
 	uint64_t period_ms;
 };
 
+#define CONFIG_LADDER_MAX 4
 struct config_rung {
 	uint32_t bits;	 /* of an IPv6 prefix, 16..64 */
 	uint32_t factor; /* the limits are multiplied by this */

@@ -15,7 +15,7 @@
 #define CHANNEL_FDS_MAX	 4
 
 /* Changes when a message or an area that roles share changes its form. */
-#define IPC_LAYOUT UINT32_C(1)
+#define IPC_LAYOUT UINT32_C(2)
 
 enum message_type {
 	/* master to a role, in this order at its start */

@@ -25,6 +25,9 @@
 	X(SESSION, "session", INFO) /* a session ended */           \
 	X(LOGIN, "login", INFO)	    /* a verdict */                 \
 	X(REFUSED, "refused", INFO) /* before TLS */                \
+	X(BAN, "ban", WARN)	    /* after failed logins */       \
+	X(LOGIN_NEW_PREFIX, "login_new_prefix", INFO)               \
+	X(SUMMARY, "summary", INFO) /* of events left out */        \
 	X(BACKEND, "backend", WARN) /* a change of state */         \
 	X(CERTIFICATE, "certificate", WARN)                         \
 	X(RELOAD, "reload", INFO)                                   \
@@ -59,7 +62,7 @@ enum event_kind {
 	X(CLIENT_NAME, "client_name") X(CLIENT_VERSION, "client_version")      \
 	X(CLIENT_OS, "client_os") X(GENERATION, "generation")                  \
 	X(LATENCY_MS, "latency_ms") X(DAYS, "days") X(UID, "uid")              \
-	X(COMMAND, "command") X(ATTEMPT, "attempt") X(VERSION, "version")
+	X(OBSERVED, "observed") X(COMMAND, "command") X(ATTEMPT, "attempt") X(VERSION, "version")
 /* clang-format on */
 
 enum event_field {

@@ -9,7 +9,7 @@
 
 #include "config/config.h"
 
-#define LADDER_MAX 4 /* config/check.c allows no more rungs */
+#define LADDER_MAX CONFIG_LADDER_MAX
 
 struct rung {
 	uint64_t name;	 /* the prefix, network order read as big-endian */

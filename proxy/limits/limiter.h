@@ -46,7 +46,7 @@ enum limiter_kind {
 #define LIMITER_MARK_MAX (LIMITER_SLOTS + 1)
 
 struct limiter_entry {
-	_Atomic uint64_t connects; /* GCRA, ns: new connections */
+	_Atomic uint64_t connects;   /* GCRA, ns: new connections */
 	_Atomic uint64_t handshakes; /* GCRA, ns: full handshakes */
 	_Atomic uint64_t failures;   /* GCRA, ns: failed logins */
 	_Atomic uint32_t ban_s;	     /* banned until; 0: not */

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/random.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
@@ -51,6 +52,22 @@ open_all(struct areas *areas, uint32_t n_backends)
 	return true;
 }
 
+static bool
+open_limiter(struct areas *areas, uint32_t table_entries)
+{
+	uint8_t key[SIPHASH_KEY_LEN];
+	size_t size = limiter_area_size(table_entries, areas->n_slots);
+
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key) ||
+	    !area_create("limiter", size, &areas->limiter))
+		return false;
+	limiter_area_init(
+	    areas->limiter.data, table_entries, areas->n_slots, key);
+	ENSURE(limiter_attach(&areas->table, areas->limiter.data, size,
+	    areas->n_slots, LIMITER_NONE));
+	return true;
+}
+
 bool
 areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
 {
@@ -60,8 +77,10 @@ areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
 	    .slots = new_areas(n),
 	    .loads = new_areas(n),
 	    .backends = NO_AREA,
-	    .tickets = NO_AREA};
-	if (open_all(areas, config->gateway.max_backends))
+	    .tickets = NO_AREA,
+	    .limiter = NO_AREA};
+	if (open_all(areas, config->gateway.max_backends) &&
+	    open_limiter(areas, config->limits.table_entries))
 		return true;
 	int saved = errno;
 	areas_close(areas);
@@ -80,6 +99,7 @@ areas_close(struct areas *areas)
 	}
 	area_close(&areas->backends);
 	area_close(&areas->tickets);
+	area_close(&areas->limiter);
 	free(areas->slots);
 	free(areas->loads);
 	*areas = (struct areas){0};
@@ -111,4 +131,5 @@ areas_clear_slot(struct areas *areas, uint32_t slot)
 		atomic_store_explicit(
 		    &load->active[i], 0, memory_order_relaxed);
 	load->n_entries = (uint32_t)n;
+	limiter_clear_slot(&areas->table, slot);
 }

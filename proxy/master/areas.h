@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/slot.h"
+#include "proxy/limits/limiter.h"
 #include "tls/ticket.h"
 
 struct areas {
@@ -17,6 +18,8 @@ struct areas {
 	struct area *loads;
 	struct area backends;
 	struct area tickets;
+	struct area limiter;
+	struct limiter table; /* our view of it */
 };
 
 /* False: errno, nothing is held. */

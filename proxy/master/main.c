@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
+/* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/ladder.c proxy/limits/networks_build.c */
 /* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c */
 /* needs: tls/names_build.c tls/policy.c tls/policy_check.c tls/ticket.c */
 /* libs: boringssl uv inih */

@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/limits/logins.h"
 
 static void choose(struct session *session);
 
@@ -140,6 +141,20 @@ session_tried(const struct session *session, uint32_t *out_n)
 	return session->preauth->tried;
 }
 
+/* A connection that was there before the ban. */
+static void
+refuse_banned(struct session *session)
+{
+	struct outbuf *out = &session->env->text;
+
+	report_login(session, "refused", "LIMIT", "banned");
+	outbuf_puts(out, session->preauth->tag);
+	outbuf_puts(out, " NO [LIMIT] Too many failed logins.\r\n"
+			 "* BYE Too many failed logins.\r\n");
+	back_to_preauth(session);
+	session_end(session, WHO_GATEWAY, REASON_BANNED);
+}
+
 void
 attempt_start(struct session *session)
 {
@@ -149,6 +164,7 @@ attempt_start(struct session *session)
 
 	preauth->phase = PHASE_ATTEMPT;
 	preauth->n_tried = 0;
+	preauth->delay_until_ms = 0;
 	preauth->last_trouble = "none";
 	preauth->login_deadline_ms = now + pool->login_timeout_ms;
 	preauth->wait_deadline_ms = now + pool->wait_for_backend_ms;
@@ -156,7 +172,19 @@ attempt_start(struct session *session)
 	    session->deadline_ms > now ? session->deadline_ms - now : 0;
 	report_user(session, span_secret(&preauth->credentials.user));
 	session_enter(session, SESSION_LOGIN);
-	choose(session);
+	uint32_t delay = admit_login(session);
+	if (delay == LOGIN_BANNED) {
+		refuse_banned(session);
+		return;
+	}
+	if (delay == 0) {
+		choose(session);
+		return;
+	}
+	/* attempt_deadline() goes on from here. */
+	preauth->delay_until_ms = preauth->attempt_deadline_ms = now + delay;
+	preauth->login_deadline_ms += delay;
+	preauth->wait_deadline_ms += delay;
 }
 
 /* This backend is no good, and the credentials did not reach it. */
@@ -203,8 +231,10 @@ on_failed(struct session *session)
 	struct preauth *preauth = session->preauth;
 
 	slot_add(&session->env->slot->logins_failed, 1);
+	bool banned = admit_note_failure(session);
 	back_to_preauth(session);
-	if (++preauth->attempts < session->env->config->limits.login_attempts)
+	if (++preauth->attempts < session->env->config->limits.login_attempts &&
+	    !banned)
 		return;
 	outbuf_puts(&session->env->text, "* BYE Too many failed logins.\r\n");
 	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
@@ -224,6 +254,7 @@ on_verdict(struct session *session, enum login_status status)
 	case LOGIN_OK:
 		slot_add(&env->slot->logins_ok, 1);
 		report_login(session, "ok", login_code(login), "");
+		admit_note_login(session);
 		start_relay(session);
 		break;
 	case LOGIN_FAILED:
@@ -378,6 +409,13 @@ attempt_step(struct session *session)
 		on_status(session,
 		    login_feed(session->preauth->login, &env->in[SIDE_BACKEND],
 			&env->out[SIDE_BACKEND]));
+	/* A login that is delayed and that nobody waits for any more. */
+	if (session->state == SESSION_LOGIN &&
+	    session->preauth->delay_until_ms > env->now_ms &&
+	    session->ends[SIDE_CLIENT].eof != END_OPEN) {
+		session_end(session, WHO_CLIENT, REASON_TRUNCATED);
+		return true;
+	}
 	if (has_login(session) && backend->eof != END_OPEN)
 		on_status(session, login_eof(session->preauth->login));
 	if (session->preauth != NULL && !preauth_flush(session))

@@ -36,6 +36,7 @@ struct preauth {
 	/* The current login. */
 	struct credentials credentials;
 	uint64_t login_deadline_ms;
+	uint64_t delay_until_ms;      /* after failed logins; 0: not delayed */
 	uint64_t wait_deadline_ms;    /* for a backend to come up */
 	uint64_t attempt_deadline_ms; /* connect, greeting, or the next look */
 	struct backend_ref tried[BALANCE_TRIES_MAX];
@@ -88,6 +89,24 @@ void attempt_respond(struct session *session, struct span line);
 /* Forgets the backend of the current attempt, if any. */
 void attempt_drop_backend(struct session *session);
 
+/* admit.c */
+void admit_note_state(
+    struct session *session, enum session_state from, enum session_state to);
+/* Whatever it holds in the limiter. */
+void admit_release(struct session *session);
+/* The address is known: HANDSHAKE, or ACCEPT until there is room. */
+void admit_to_handshake(struct session *session);
+void admit_deadline(struct session *session);
+/* session->client came with a PROXY header. False: refused, DONE. */
+bool admit_client(struct session *session);
+/* How long the login has to wait for failures before it, in ms; LOGIN_BANNED
+ * (proxy/limits/logins.h): ask nobody. */
+uint32_t admit_login(struct session *session);
+/* The credentials were wrong. True: the prefix is banned. */
+bool admit_note_failure(struct session *session);
+/* They were good. */
+void admit_note_login(struct session *session);
+
 /* report.c */
 void report_start(struct session *session, uint32_t listen);
 void report_state(
@@ -99,6 +118,10 @@ void report_tls_failure(struct session *session);
 void report_login(struct session *session, const char *verdict,
     const char *code, const char *why);
 void report_user(struct session *session, struct span user);
+/* Its prefix is banned from now on. */
+void report_ban(struct session *session);
+/* Its user never came from here before. */
+void report_new_prefix(struct session *session);
 void report_end(struct session *session);
 
 #endif

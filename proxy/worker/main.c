@@ -6,8 +6,10 @@
  */
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/events.c */
-/* needs: proxy/session/ proxy/limits/admission.c */
+/* needs: proxy/worker/drain.c proxy/worker/events.c proxy/session/ */
+/* needs: proxy/limits/admission.c proxy/limits/networks.c */
+/* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
@@ -65,7 +67,7 @@ beat(struct worker *worker)
 	atomic_store_explicit(&worker->area->descriptors,
 	    worker->n_conns + worker->n_backends + worker->n_listeners,
 	    memory_order_relaxed);
-	worker->refusals = 0;
+	refusals_tick(&worker->env);
 	accept_resume(worker);
 	if (worker->draining)
 		drain_step(worker);
@@ -148,8 +150,9 @@ take_area(struct worker *worker, struct message *message)
 	int fd = message_take_fd(message);
 	bool is_mine = message->slot == worker->slot &&
 		       (message->arg == AREA_SLOT || message->arg == AREA_LOAD);
+	bool is_shared = message->arg == AREA_LIMITER;
 	size_t size;
-	void *data = area_map(fd, is_mine, &size);
+	void *data = area_map(fd, is_mine || is_shared, &size);
 
 	if (data == NULL)
 		role_fatal("cannot map an area");
@@ -169,6 +172,10 @@ take_area(struct worker *worker, struct message *message)
 		worker->tickets = data;
 		break;
 	case AREA_LIMITER:
+		if (!limiter_attach(&worker->limiter, data, size,
+			worker->n_slots, worker->slot))
+			role_fatal("the limiter's area is not what it says");
+		worker->env.limiter = &worker->limiter;
 		break;
 	}
 }
@@ -327,6 +334,8 @@ worker_init(struct worker *worker)
 	worker->env.arg = worker;
 	worker->env.tls = tls_engine_new(keys_submit, worker);
 	ENSURE(worker->env.tls != NULL);
+	tls_engine_set_admit(worker->env.tls, conn_may_handshake);
+	refusals_init(&worker->env.refusals);
 	init_slabs(worker);
 
 	uv_timer_init(&worker->loop, &worker->timer);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: proxy/limits/networks.c config/builder.c proxy/base/ */
+/* needs: proxy/limits/networks.c proxy/limits/networks_build.c */
+/* needs: config/builder.c proxy/base/ */
 /* Radix trees against the plain list of prefixes that they were built from. */
 #include <setjmp.h>
 #include <stdarg.h>
