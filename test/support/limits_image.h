@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "proxy/base/ensure.h"
-#include "proxy/limits/limiter.h"
+#include "proxy/limits/table.h"
 
 struct limits_image {
 	struct config config;
