@@ -19,13 +19,29 @@
 static const struct config_rate fair_rate = {.count = 12, .period_ms = 1000};
 #define FAIR_BURST 20
 
-static bool
-is_banned(const struct limiter *limiter, const struct rung *rungs, uint32_t n,
-    uint64_t now_ms)
+/* The rungs of an address, hashed once. */
+struct ladder {
+	uint32_t n;
+	struct rung rungs[LADDER_MAX];
+	uint64_t hashes[LADDER_MAX];
+};
+
+static void
+climb(const struct limiter *limiter, const struct config *config,
+    const struct addr *addr, struct ladder *out)
 {
-	for (uint32_t i = 0; i < n; i++) {
-		const struct limiter_entry *entry = limiter_find(
-		    limiter, limiter_rung_hash(limiter, &rungs[i]));
+	out->n = ladder_rungs(config, addr, out->rungs);
+	for (uint32_t i = 0; i < out->n; i++)
+		out->hashes[i] = limiter_rung_hash(limiter, &out->rungs[i]);
+}
+
+static bool
+is_banned(
+    const struct limiter *limiter, const struct ladder *ladder, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < ladder->n; i++) {
+		const struct limiter_entry *entry =
+		    limiter_find(limiter, ladder->hashes[i]);
 		if (entry != NULL && limiter_ban_left(entry, now_ms) > 0)
 			return true;
 	}
@@ -34,16 +50,16 @@ is_banned(const struct limiter *limiter, const struct rung *rungs, uint32_t n,
 
 static enum limiter_verdict
 hold_rungs(struct limiter *limiter, const struct config *config,
-    const struct rung *rungs, uint32_t n, uint64_t now_ms,
-    struct limiter_hold *hold, uint32_t *out_overflows)
+    const struct ladder *ladder, uint64_t now_ms, struct limiter_hold *hold,
+    uint32_t *out_overflows)
 {
 	enum limiter_verdict verdict = LIMITER_ADMIT;
 
-	for (uint32_t i = 0; i < n; i++) {
+	for (uint32_t i = 0; i < ladder->n; i++) {
 		uint64_t limit = (uint64_t)config->limits.connections_per_ip *
-				 rungs[i].factor;
-		switch (limiter_hold_rung(
-		    limiter, hold, &rungs[i], limit, now_ms)) {
+				 ladder->rungs[i].factor;
+		switch (limiter_hold_rung(limiter, hold, ladder->hashes[i],
+		    &ladder->rungs[i], limit, now_ms)) {
 		case ADD_GOOD:
 			break;
 		case ADD_OVER:
@@ -94,20 +110,21 @@ limiter_enter(struct limiter *limiter, const struct config *config,
     const struct addr *addr, uint64_t now_ms, bool force,
     struct limiter_hold *out_hold, uint32_t *out_overflows)
 {
-	struct rung rungs[LADDER_MAX];
-	uint32_t n = ladder_rungs(config, addr, rungs);
-	bool banned = is_banned(limiter, rungs, n, now_ms);
+	struct ladder ladder;
 
+	climb(limiter, config, addr, &ladder);
+	bool banned = is_banned(limiter, &ladder, now_ms);
 	*out_hold = (struct limiter_hold){.n = 0};
 	*out_overflows = 0;
 	if (banned && !force)
 		return LIMITER_BANNED;
 	enum limiter_verdict verdict = hold_rungs(
-	    limiter, config, rungs, n, now_ms, out_hold, out_overflows);
+	    limiter, config, &ladder, now_ms, out_hold, out_overflows);
 	if (banned)
 		verdict = LIMITER_BANNED;
 	if (verdict == LIMITER_ADMIT &&
-	    !take_rate(limiter, config, rungs, out_hold, now_ms * GCRA_NS))
+	    !take_rate(
+		limiter, config, ladder.rungs, out_hold, now_ms * GCRA_NS))
 		verdict = LIMITER_RATE;
 	if (verdict != LIMITER_ADMIT && !force)
 		limiter_release(limiter, out_hold);
@@ -119,16 +136,16 @@ limiter_peek(const struct limiter *limiter, const struct config *config,
     const struct addr *addr, uint64_t now_ms)
 {
 	const struct config_limits *limits = &config->limits;
-	struct rung rungs[LADDER_MAX];
-	uint32_t n = ladder_rungs(config, addr, rungs);
+	struct ladder ladder;
 	enum limiter_verdict verdict = LIMITER_ADMIT;
 
-	if (is_banned(limiter, rungs, n, now_ms))
+	climb(limiter, config, addr, &ladder);
+	if (is_banned(limiter, &ladder, now_ms))
 		return LIMITER_BANNED;
-	for (uint32_t i = 0; i < n; i++) {
-		uint64_t factor = rungs[i].factor;
-		const struct limiter_entry *entry = limiter_find(
-		    limiter, limiter_rung_hash(limiter, &rungs[i]));
+	for (uint32_t i = 0; i < ladder.n; i++) {
+		uint64_t factor = ladder.rungs[i].factor;
+		const struct limiter_entry *entry =
+		    limiter_find(limiter, ladder.hashes[i]);
 		if (entry == NULL)
 			continue;
 		if (limiter_connections(limiter, entry) >=

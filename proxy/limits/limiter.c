@@ -448,9 +448,8 @@ add_connection(struct limiter *limiter, uint64_t hash, const struct rung *rung,
 
 enum limiter_add
 limiter_hold_rung(struct limiter *limiter, struct limiter_hold *hold,
-    const struct rung *rung, uint64_t limit, uint64_t now_ms)
+    uint64_t hash, const struct rung *rung, uint64_t limit, uint64_t now_ms)
 {
-	uint64_t hash = limiter_rung_hash(limiter, rung);
 	bool is_full;
 	uint32_t index = add_connection(limiter, hash, rung, now_ms, &is_full);
 

@@ -86,8 +86,8 @@ enum limiter_add {
 /* One connection more on the next rung of the hold, which has to be released
  * whatever comes back. OVER: more than limit are there now. */
 enum limiter_add limiter_hold_rung(struct limiter *limiter,
-    struct limiter_hold *hold, const struct rung *rung, uint64_t limit,
-    uint64_t now_ms);
+    struct limiter_hold *hold, uint64_t hash, const struct rung *rung,
+    uint64_t limit, uint64_t now_ms);
 
 /* One more before login on that rung; returns how many there are now. */
 uint32_t limiter_hold_preauth(
