@@ -57,15 +57,19 @@ pause_accepting(struct worker *worker, uint64_t until_ms)
 	worker_arm_timer(worker);
 }
 
-static void
+/* True: its descriptor is free before the next turn; one that is told BYE
+ * lingers. */
+static bool
 shed_one(struct worker *worker, bool handshaking)
 {
 	struct conn *conn = conn_to_shed(worker, handshaking);
 
 	if (conn == NULL)
-		return;
+		return false;
+	bool at_once = conn_session(conn)->state < SESSION_PREAUTH;
 	slot_add(&worker->area->shed, 1);
 	conn_stop(conn, REASON_SHED);
+	return at_once;
 }
 
 static bool
@@ -235,8 +239,9 @@ accept_one(struct listener *listener)
 	if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO ||
 	    errno == EPERM)
 		return true;
-	if (errno == EMFILE || errno == ENFILE)
-		shed_one(worker, false);
+	bool is_short = errno == EMFILE || errno == ENFILE;
+	if (is_short && shed_one(worker, false))
+		return false;
 	pause_accepting(worker, worker->env.now_ms + ACCEPT_PAUSE_MS);
 	return false;
 }
