@@ -321,6 +321,7 @@ Further
   make fuzz            libFuzzer, FUZZ_SECONDS=60 for each target
   make bench           speed beside other proxies
   make bench-idle      memory of an idle session
+  make bench-abuse     a good client beside 2,000 strangers a second
   make cover           line coverage of the unit tests
   make tidy            clang-tidy (slow)
   make format          clang-format on all sources
@@ -333,7 +334,7 @@ endef
 help:
 	$(info $(HELP))@:
 
-.PHONY: all bench bench-idle bench-programs check check-asan check-e2e \
+.PHONY: all bench bench-abuse bench-idle bench-programs check check-asan check-e2e \
 	check-full check-fuzz check-parts check-tsan check-ubsan check-unit \
 	clean cover demo deps dist format fuzz fuzz-run help install lint tidy \
 	uninstall FORCE

@@ -42,7 +42,8 @@ def gateway(make_gateway, make_backend):
     for pid in made.pids("worker"):
         # As its own user: root in a container may not.
         subprocess.run(
-            ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}", "--clear-groups",
+            ["setpriv", f"--reuid={who.pw_uid}", f"--regid={who.pw_gid}",
+             "--clear-groups",
              "prlimit", "--pid", str(pid), "--nofile=60:60"]
             if os.getuid() == 0 else
             ["prlimit", "--pid", str(pid), "--nofile=60:60"], check=True)
