@@ -3,14 +3,13 @@
 seen from many addresses of 127.0.0.0/8 with nothing exempt."""
 import concurrent.futures
 import os
-import socket
 import struct
 import time
 
 import pytest
 
-from support import GATEWAY, PASSWORD, USER, wait_for
-from support.client import Client, context, tcp
+from support import USER, wait_for
+from support.client import Client, context, is_refused, tcp
 from support.gateway import backend
 
 LIMITED = {"exempt": ""}
@@ -31,19 +30,6 @@ def make_limited(make_gateway, make_backend):
         made.start().wait_up()
         return made
     return make
-
-
-def is_refused(gateway, source, seconds=5):
-    """Closed without an octet."""
-    sock = tcp(gateway.port, source, timeout=seconds)
-    try:
-        return sock.recv(1) == b""
-    except ConnectionResetError:
-        return True
-    except socket.timeout:
-        return False
-    finally:
-        sock.close()
 
 
 def counter(gateway, name):
@@ -202,12 +188,12 @@ def test_deny_and_exempt_files(make_limited, tmp_path):
     assert is_refused(gateway, address(0))
     several = [gateway.login(source="127.1.0.5") for _ in range(3)]
     deny.write_text("127.1.0.1\n127.1.0.77 # and more\n")
-    gateway.ctl("deny", "reload")
-    assert is_refused(gateway, "127.1.0.77")
+    gateway.reload()
+    wait_for(lambda: is_refused(gateway, "127.1.0.77", 0.5), 5,
+             "the new list")
     gateway.wait_event("refused", why="denied")
     deny.write_text("nonsense\n")
-    assert gateway.ctl_fails("deny", "reload")
-    gateway.wait_event("reload", verdict="failed")
+    assert gateway.reload()[-1]["verdict"] == "failed"
     assert is_refused(gateway, "127.1.0.77")
     assert first.result("NOOP")
     for client in [first, *several]:
@@ -374,40 +360,3 @@ def shakes(gateway):
         return True
     except OSError:
         return False
-
-
-# --- by hand ---
-
-
-def test_ban_and_unban_by_hand(make_limited):
-    gateway = make_limited()
-    assert not is_refused(gateway, address(1), 0.3)
-    gateway.ctl("ban", address(1), "1h")
-    assert is_refused(gateway, address(1))
-    audit = gateway.wait_event("control", uid=os.getuid())
-    assert audit["command"].startswith("ban ")
-    shown = gateway.ctl("limits", "show", address(1))
-    assert any(row.get("ban_s", 0) > 3000 for row in shown), shown
-    assert any(row.get("decision") == "banned" for row in shown), shown
-    assert any(row.get("prefix") == address(1) + "/32" for row in
-               gateway.ctl("limits", "top"))
-    gateway.ctl("unban", address(1))
-    gateway.login(source=address(1)).close()
-
-
-@pytest.mark.parametrize("words", [
-    ["ban"], ["ban", "x"], ["ban", "192.0.2.1", "soon"], ["unban"],
-    ["limits"], ["limits", "show"], ["limits", "show", "x"],
-    ["limits", "bottom"], ["deny"], ["deny", "more"],
-    ["ban", "192.0.2.1", "1h", "x"]])
-def test_wrong_words(make_limited, words):
-    gateway = make_limited()
-    assert gateway.ctl_fails(*words)
-
-
-def test_tables_for_people(make_limited):
-    gateway = make_limited()
-    with gateway.login(source=address(1)):
-        text = gateway.ctl_text("limits", "show", address(1))
-        assert "PREFIX" in text and address(1) + "/32" in text
-        assert address(1) + "/32" in gateway.ctl_text("limits", "top")
