@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import unprivileged, wait_for
+from support import CLIENT, unprivileged, wait_for
 from support.client import tcp
 from support.gateway import backend
 
@@ -36,7 +36,7 @@ def gateway(make_gateway, make_backend):
     """Workers that run out of descriptors some thirty connections on, long
     before they are full."""
     made = make_gateway({"a": backend(make_backend())},
-                        limits={"exempt": ""})
+                        limits={"exempt": f"{CLIENT}/32"})
     made.start().wait_up()
     who = unprivileged()
     for pid in made.pids("worker"):
