@@ -14,6 +14,11 @@
  * it is told to come back later. */
 #define REFUSALS_MAX 10
 
+/* How long a connection waits for others of its prefix to log in, and how often
+ * it looks. */
+#define PREAUTH_WAIT_MS 5000
+#define PREAUTH_POLL_MS 100
+
 enum preauth_phase {
 	PHASE_COMMAND,	 /* the parser reads commands */
 	PHASE_SASL,	 /* the parser reads a response for sasl */

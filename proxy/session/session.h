@@ -36,9 +36,6 @@
 #define LINGER_DRAIN_MS 500
 /* The rest of a session of which one direction has ended, without traffic. */
 #define HALF_CLOSED_MS 30000
-/* How long, and how often it looks whether, others of its prefix log in. */
-#define PREAUTH_WAIT_MS 5000
-#define PREAUTH_POLL_MS 100
 /* How often a login that waits for a backend looks again. */
 #define BACKEND_POLL_MS 100
 /* The same when everything that is up was tried without success. */
