@@ -326,6 +326,7 @@ Further
   make bench           speed beside other proxies
   make bench-idle      memory of an idle session
   make bench-handshake CPU of a handshake; sessions during a flood of them
+  make bench-abuse     a good client beside 2,000 strangers a second
   make cover           line coverage of the unit tests
   make tidy            clang-tidy (slow)
   make format          clang-format on all sources
@@ -338,7 +339,7 @@ endef
 help:
 	$(info $(HELP))@:
 
-.PHONY: all bench bench-handshake bench-idle bench-programs check check-asan check-e2e \
+.PHONY: all bench bench-abuse bench-handshake bench-idle bench-programs check check-asan check-e2e \
 	check-full check-fuzz check-parts check-tsan check-ubsan check-unit \
 	clean cover demo deps dist format fuzz fuzz-run help install lint tidy \
 	uninstall FORCE

@@ -352,12 +352,25 @@ add_implicit_sections(struct draft *draft)
 		draft_add(draft, SECTION_TLS, span_str("public"), 0);
 }
 
+static void
+check_limits(struct draft *draft)
+{
+	struct config_limits *limits = draft_fields(draft, SECTION_LIMITS, 0);
+
+	if (limits->ipv6_ladder.n > CONFIG_LADDER_MAX)
+		draft_error(draft,
+		    draft_line(draft, SECTION_LIMITS, 0, "ipv6_ladder"),
+		    "ipv6_ladder: expected at most %d prefixes",
+		    CONFIG_LADDER_MAX);
+}
+
 void
 check_draft(struct draft *draft)
 {
 	add_implicit_sections(draft);
 	require_sections(draft);
 	check_gateway(draft);
+	check_limits(draft);
 	for (uint32_t i = 0; i < count(draft, SECTION_LISTEN); i++)
 		check_listen(draft, i);
 	check_addresses(draft);

@@ -94,6 +94,7 @@ struct config_listen {
 	struct items certificates;
 	struct items sni;   /* struct sni_slot, a power of two: tls/names.h */
 	struct items allow; /* struct prefix; empty: everyone */
+	struct items allow_tree; /* struct config_network */
 	bool proxy_protocol;
 	bool login_command;
 	struct items proxy_from; /* struct prefix */
@@ -182,9 +183,19 @@ struct config_rate {
 	uint64_t period_ms;
 };
 
+#define CONFIG_LADDER_MAX 4
 struct config_rung {
 	uint32_t bits;	 /* of an IPv6 prefix, 16..64 */
 	uint32_t factor; /* the limits are multiplied by this */
+};
+
+/* A node of a radix tree: proxy/limits/networks.h. */
+struct config_network {
+	uint8_t ip[16];
+	uint8_t bits;
+	uint8_t is_member; /* all below it is in the set */
+	uint16_t zero;
+	uint32_t child[2]; /* indexes; 0: none */
 };
 
 struct config_limits {
@@ -209,6 +220,9 @@ struct config_limits {
 	struct items deny; /* struct prefix */
 	struct text deny_file;
 	uint32_t table_entries;
+	/* With what is in the files: struct config_network. */
+	struct items exempt_tree;
+	struct items deny_tree;
 };
 
 enum config_balance {

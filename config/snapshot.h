@@ -7,7 +7,7 @@
 
 /* Changes with the shape of the image: a role of another build refuses it. */
 #define CONFIG_LAYOUT                                                    \
-	(((uint64_t)1 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^ \
+	(((uint64_t)2 << 56) ^ ((uint64_t)sizeof(struct config) << 40) ^ \
 	    ((uint64_t)sizeof(struct config_backend) << 32) ^            \
 	    ((uint64_t)sizeof(struct config_pool) << 24) ^               \
 	    ((uint64_t)sizeof(struct config_certificate) << 16) ^        \

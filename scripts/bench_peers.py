@@ -83,6 +83,7 @@ class Peer:
 
 class Sallyport(Peer):
     name = "sallyport"
+    limits = ""
 
     def argv(self):
         conf = self.write("sallyport.conf", f"""\
@@ -107,6 +108,7 @@ chain = {self.keys["chain"]}
 key = {self.keys["key"]}
 
 [limits]
+{self.limits}
 
 [pool mail]
 idle_timeout = {IDLE_MINUTES}m

@@ -20,6 +20,7 @@ struct tls_engine {
 	BIO_METHOD *method;
 	BIO *bio; /* shared by all streams; reads in, writes out */
 	tls_key_submit *submit;
+	tls_admit *admit; /* NULL: every full handshake */
 	void *arg;
 	const struct config *config;
 	const struct tickets_area *tickets;

@@ -110,6 +110,8 @@ failure_of_ssl(int reason, struct span first)
 	case SSL_R_WRONG_VERSION_NUMBER:
 		return first.len == 0 ? TLS_FAIL_PROTOCOL
 				      : name_plaintext(first);
+	case SSL_R_CONNECTION_REJECTED:
+		return TLS_FAIL_RATE;
 	case SSL_R_PRIVATE_KEY_OPERATION_FAILED:
 		return TLS_FAIL_KEY;
 	default:

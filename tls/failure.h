@@ -20,6 +20,7 @@
 	X(NOT_TLS, "not_tls")                                               \
 	X(ALERT, "tls_alert")	    /* the peer sent a fatal alert */       \
 	X(PROTOCOL, "tls_protocol") /* anything else the peer did */        \
+	X(RATE, "handshake_rate")   /* tls_admit said no: alert 80 */       \
 	X(KEY, "tls_key")	    /* the keeper refused or failed */      \
 	X(INTERNAL, "tls_internal") /* out of memory, out of room */        \
 	/* Of the connection, in a handshake; the session counts these. */  \

@@ -546,10 +546,23 @@ on_ticket_key(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
 	return ret;
 }
 
+/* Called for every ClientHello; 0 ends the handshake. */
+static int
+on_resumption_decided(const SSL_CLIENT_HELLO *hello)
+{
+	struct tls_engine *engine =
+	    SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+
+	if (engine->admit == NULL || SSL_session_reused(hello->ssl))
+		return 1;
+	return engine->admit(engine->arg, engine->current->id) ? 1 : 0;
+}
+
 void
 hello_install(SSL_CTX *ctx)
 {
 	SSL_CTX_set_select_certificate_cb(ctx, on_client_hello);
 	SSL_CTX_set_alpn_select_cb(ctx, on_alpn, NULL);
 	SSL_CTX_set_tlsext_ticket_key_cb(ctx, on_ticket_key);
+	SSL_CTX_set_dos_protection_cb(ctx, on_resumption_decided);
 }

@@ -145,6 +145,12 @@ tls_engine_new(tls_key_submit *submit, void *arg)
 }
 
 void
+tls_engine_set_admit(struct tls_engine *engine, tls_admit *admit)
+{
+	engine->admit = admit;
+}
+
+void
 tls_engine_free(struct tls_engine *engine)
 {
 	if (engine == NULL)

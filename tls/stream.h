@@ -43,9 +43,16 @@ struct tls_stream;
 typedef bool tls_key_submit(
     void *arg, uint64_t stream_id, struct key_request *request);
 
+/* Called from inside tls_stream_handshake(), before anything costly: whether a
+ * full handshake (not a resumption) may go on. */
+typedef bool tls_admit(void *arg, uint64_t stream_id);
+
 /* arg is passed to submit; NULL: out of memory. */
 struct tls_engine *tls_engine_new(tls_key_submit *submit, void *arg);
 void tls_engine_free(struct tls_engine *engine);
+
+/* The same arg is passed to admit. */
+void tls_engine_set_admit(struct tls_engine *engine, tls_admit *admit);
 
 /* The snapshot and rings that handshakes use from now on. The caller keeps
  * both valid until the next call (NULL: none, handshakes fail). */

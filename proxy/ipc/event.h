@@ -25,6 +25,9 @@
 	X(SESSION, "session", INFO) /* a session ended */           \
 	X(LOGIN, "login", INFO)	    /* a verdict */                 \
 	X(REFUSED, "refused", INFO) /* before TLS */                \
+	X(BAN, "ban", WARN)	    /* after failed logins */       \
+	X(LOGIN_NEW_PREFIX, "login_new_prefix", INFO)               \
+	X(SUMMARY, "summary", INFO) /* of events left out */        \
 	X(BACKEND, "backend", WARN) /* a change of state */         \
 	X(CERTIFICATE, "certificate", WARN)                         \
 	X(RELOAD, "reload", INFO)                                   \

@@ -19,6 +19,11 @@
 	X(PROXY_HEADER, "proxy_header")                                    \
 	X(PROXY_LOCAL, "proxy_local") /* a balancer's own check */         \
 	X(DENIED, "denied")	      /* allow or deny, behind a header */ \
+	X(BANNED, "banned")                                                \
+	X(LIMIT_CONNECTIONS, "connections_per_ip")                         \
+	X(LIMIT_PREAUTH, "preauth_per_ip")                                 \
+	X(LIMIT_RATE, "connect_rate")                                      \
+	X(LIMIT_TABLE, "table_full")                                       \
 	X(BAD_COMMANDS, "bad_commands")                                    \
 	X(TOO_LONG, "too_long")                                            \
 	X(HTTP, "http_in_tls")                                             \

@@ -20,6 +20,22 @@
 	X(accept_errors, "accept(2) calls that failed")                      \
 	X(refused_full, "connections refused at max_connections")            \
 	X(refused_denied, "connections refused by allow or deny")            \
+	X(refused_banned, "connections refused for a ban")                   \
+	X(refused_connections, "connections refused by connections_per_ip")  \
+	X(refused_preauth, "connections refused by preauth_per_ip")          \
+	X(refused_rate, "connections refused by connect_rate_per_ip")        \
+	X(refused_table, "connections refused for want of a table entry")    \
+	X(observed, "refusals and delays that observe = on left out")        \
+	X(table_overflows, "prefixes not counted for want of an entry")      \
+	X(waited, "connections that had to wait for preauth_per_ip")         \
+	X(handshakes_refused, "full handshakes refused by handshake_rate")   \
+	X(logins_delayed, "logins delayed after failures")                   \
+	X(logins_banned, "logins of banned prefixes that nobody was asked")  \
+	X(bans, "bans after failed logins")                                  \
+	X(new_prefixes, "logins of users from prefixes not seen before")     \
+	X(proxy_bare, "connects without a PROXY header")                     \
+	X(proxy_local, "PROXY headers that say LOCAL")                       \
+	X(events_summed, "events that a summary stands for")                 \
 	X(refused_memory, "connections refused for want of memory")          \
 	X(shed, "connections before login closed to make room")              \
 	X(handshakes_full, "full TLS handshakes finished")                   \

@@ -1,12 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The decision about an address, before anything is allocated for it and
- * before a TLS byte is read. Pure.
+ * before a TLS byte is read: allow and deny, then the limiter. Pure.
+ *
+ * With observe = on everything is decided and counted, and what [limits] would
+ * refuse goes on all the same; [listen] allow and proxy_from are no limits and
+ * stay in force.
  */
 #ifndef LIMITS_ADMISSION_H
 #define LIMITS_ADMISSION_H
 
-#include "config/config.h"
+#include "proxy/limits/limiter.h"
 
 enum admission {
 	ADMISSION_ADMIT,
@@ -14,18 +18,40 @@ enum admission {
 	ADMISSION_NOT_ALLOWED, /* not in [listen] allow */
 	ADMISSION_UNTRUSTED,   /* a PROXY header is required and this is not in
 				  proxy_from */
+	ADMISSION_BANNED,
+	ADMISSION_CONNECTIONS, /* connections_per_ip */
+	ADMISSION_PREAUTH,     /* preauth_per_ip; decided later, by waiting */
+	ADMISSION_RATE,	       /* connect_rate_per_ip */
+	ADMISSION_TABLE,       /* no room, and overflow = refuse */
+	ADMISSION_MAX
 };
 
 /* The word for the log. */
 const char *admission_name(enum admission admission);
 
-/* The peer of a socket accepted on listener `listen` (index). Where a PROXY
- * header is required this judges the sender, and admission_of_client() then
- * the client it names. */
-enum admission admission_of_peer(
+/* What is decided about one connection. */
+struct admission_result {
+	enum admission admission;
+	bool refused; /* false with another than ADMIT: observed only */
+	uint32_t overflows;
+	struct limiter_hold hold; /* to be released unless refused */
+};
+
+/* The sender of a PROXY header on listener `listen` (index). */
+enum admission admission_of_sender(
     const struct config *config, uint32_t listen, const struct addr *peer);
 
+/* allow and deny alone. */
 enum admission admission_of_client(
     const struct config *config, uint32_t listen, const struct addr *client);
+
+/* No limit is for this address. */
+bool admission_is_exempt(const struct config *config, const struct addr *addr);
+
+/* A client that connects: by the socket, or as a PROXY header says. limiter
+ * NULL: allow and deny alone. */
+void admission_enter(struct limiter *limiter, const struct config *config,
+    uint32_t listen, const struct addr *client, uint64_t now_ms,
+    struct admission_result *out);
 
 #endif

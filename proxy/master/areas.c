@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
@@ -55,6 +56,22 @@ open_all(struct areas *areas, uint32_t n_backends)
 	return true;
 }
 
+static bool
+open_limiter(struct areas *areas, uint32_t table_entries)
+{
+	uint8_t key[SIPHASH_KEY_LEN];
+	size_t size = limiter_area_size(table_entries, areas->n_slots);
+
+	if (getrandom(key, sizeof(key), 0) != (ssize_t)sizeof(key) ||
+	    !area_create("limiter", size, &areas->limiter))
+		return false;
+	limiter_area_init(
+	    areas->limiter.data, table_entries, areas->n_slots, key);
+	ENSURE(limiter_attach(&areas->table, areas->limiter.data, size,
+	    areas->n_slots, LIMITER_NONE));
+	return true;
+}
+
 bool
 areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
 {
@@ -66,8 +83,10 @@ areas_open(struct areas *areas, const struct config *config, uint32_t capacity)
 	    .users = new_areas(n),
 	    .n_buckets = live_buckets(capacity),
 	    .backends = NO_AREA,
-	    .tickets = NO_AREA};
-	if (open_all(areas, config->gateway.max_backends))
+	    .tickets = NO_AREA,
+	    .limiter = NO_AREA};
+	if (open_all(areas, config->gateway.max_backends) &&
+	    open_limiter(areas, config->limits.table_entries))
 		return true;
 	int saved = errno;
 	areas_close(areas);
@@ -87,6 +106,7 @@ areas_close(struct areas *areas)
 	}
 	area_close(&areas->backends);
 	area_close(&areas->tickets);
+	area_close(&areas->limiter);
 	free(areas->slots);
 	free(areas->loads);
 	free(areas->users);
@@ -131,4 +151,5 @@ areas_clear_slot(struct areas *areas, uint32_t slot)
 		    &load->active[i], 0, memory_order_relaxed);
 	load->n_entries = (uint32_t)n;
 	atomic_store_explicit(&load->n_news, 0, memory_order_relaxed);
+	limiter_clear_slot(&areas->table, slot);
 }

@@ -9,6 +9,7 @@
 #include "config/config.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/slot.h"
+#include "proxy/limits/limiter.h"
 #include "tls/ticket.h"
 
 struct areas {
@@ -20,6 +21,8 @@ struct areas {
 	uint32_t n_buckets; /* of each */
 	struct area backends;
 	struct area tickets;
+	struct area limiter;
+	struct limiter table; /* our view of it */
 };
 
 /* False: errno, nothing is held. */

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * See brief.h. A writable area goes to its one writer:
- *   worker    slot and load of its own rw; loads, backends, tickets ro
+ *   worker    slot and load of its own and the limiter rw; loads, backends,
+ *             tickets ro
  *   monitor   backends rw; loads ro
- *   observer  slots, loads, backends ro; never tickets
+ *   observer  slots, loads, backends, limiter ro; never tickets
  *   keeper    none
  */
 #include "proxy/master/brief.h"
@@ -78,6 +79,8 @@ give_areas(struct child *child)
 		    areas->backends.ro_fd);
 		give(
 		    child, MESSAGE_AREA, 0, AREA_TICKETS, areas->tickets.ro_fd);
+		give(
+		    child, MESSAGE_AREA, 0, AREA_LIMITER, areas->limiter.rw_fd);
 		break;
 	case CHILD_MONITOR:
 		give_loads(child);
@@ -91,6 +94,8 @@ give_areas(struct child *child)
 		give_loads(child);
 		give(child, MESSAGE_AREA, 0, AREA_BACKENDS,
 		    areas->backends.ro_fd);
+		give(
+		    child, MESSAGE_AREA, 0, AREA_LIMITER, areas->limiter.ro_fd);
 		break;
 	case CHILD_KEEPER:
 	case CHILD_KINDS:

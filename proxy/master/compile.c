@@ -13,6 +13,7 @@
 
 #include "config/route.h"
 #include "proxy/base/ensure.h"
+#include "proxy/limits/networks.h"
 #include "proxy/master/watch.h"
 #include "tls/client_load.h"
 #include "tls/backend_load.h"
@@ -31,6 +32,31 @@ compile_capacity(uint64_t n_descriptors)
 		return 1;
 	uint64_t capacity = (n_descriptors - DESCRIPTORS_RESERVED) / 2;
 	return capacity > CAPACITY_MAX ? CAPACITY_MAX : (uint32_t)capacity;
+}
+
+/* The networks of the files that [limits] names. */
+static void
+read_networks(const struct config *config, struct text path,
+    struct secret *out_text, struct problems *problems)
+{
+	*out_text = (struct secret){0};
+	if (path.len > 0)
+		(void)compile_read(
+		    config_text(config, path), out_text, problems);
+}
+
+static void
+build_networks(struct builder *builder, struct problems *problems)
+{
+	const struct config *config = builder_config(builder);
+	struct secret exempt, deny;
+	read_networks(config, config->limits.exempt_file, &exempt, problems);
+	read_networks(config, config->limits.deny_file, &deny, problems);
+	struct networks_files files = {
+	    .exempt = span_secret(&exempt), .deny = span_secret(&deny)};
+	networks_build(builder, &files, problems);
+	secret_wipe(&exempt);
+	secret_wipe(&deny);
 }
 
 static bool
@@ -153,6 +179,7 @@ compile(const struct compile_request *request, struct compiled *out)
 	load_authorities(out);
 	passwords_load(
 	    &out->passwords, builder_config(out->builder), &out->problems);
+	build_networks(out->builder, &out->problems);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);

@@ -14,6 +14,9 @@
 /* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
 /* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
 /* needs: proxy/observer/trace.c proxy/limits/admission.c */
+/* needs: proxy/limits/networks.c proxy/limits/limiter.c */
+/* needs: proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/logins.c proxy/base/siphash.c */
 /* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */
 /* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
 /* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/ipc/role.c */

@@ -18,6 +18,7 @@
 
 #include "backends/hash.h"
 #include "proxy/base/ensure.h"
+#include "proxy/limits/logins.h"
 
 static void choose(struct session *session);
 
@@ -182,6 +183,20 @@ refuse_user(struct session *session)
 	preauth->phase = PHASE_COMMAND;
 }
 
+/* A connection that was there before the ban. */
+static void
+refuse_banned(struct session *session)
+{
+	struct outbuf *out = &session->env->text;
+
+	report_login(session, "refused", "LIMIT", "banned");
+	outbuf_puts(out, session->preauth->tag);
+	outbuf_puts(out, " NO [LIMIT] Too many failed logins.\r\n"
+			 "* BYE Too many failed logins.\r\n");
+	back_to_preauth(session);
+	session_end(session, WHO_GATEWAY, REASON_BANNED);
+}
+
 void
 attempt_start(struct session *session)
 {
@@ -196,6 +211,7 @@ attempt_start(struct session *session)
 	}
 	preauth->phase = PHASE_ATTEMPT;
 	preauth->n_tried = 0;
+	preauth->delay_until_ms = 0;
 	preauth->last_trouble = "none";
 	struct span user = session_user(session);
 	session->user_key = user.len > 0 ? hash_user(user) : 0;
@@ -205,7 +221,19 @@ attempt_start(struct session *session)
 	    session->deadline_ms > now ? session->deadline_ms - now : 0;
 	report_user(session, span_secret(&preauth->credentials.user));
 	session_enter(session, SESSION_LOGIN);
-	choose(session);
+	uint32_t delay = admit_login(session);
+	if (delay == LOGIN_BANNED) {
+		refuse_banned(session);
+		return;
+	}
+	if (delay == 0) {
+		choose(session);
+		return;
+	}
+	/* attempt_deadline() goes on from here. */
+	preauth->delay_until_ms = preauth->attempt_deadline_ms = now + delay;
+	preauth->login_deadline_ms += delay;
+	preauth->wait_deadline_ms += delay;
 }
 
 /* This backend is no good, and the credentials did not reach it. */
@@ -256,8 +284,10 @@ on_failed(struct session *session)
 	struct preauth *preauth = session->preauth;
 
 	slot_add(&session->env->slot->logins_failed, 1);
+	bool banned = admit_note_failure(session);
 	back_to_preauth(session);
-	if (++preauth->attempts < session->env->config->limits.login_attempts)
+	if (++preauth->attempts < session->env->config->limits.login_attempts &&
+	    !banned)
 		return;
 	outbuf_puts(&session->env->text, "* BYE Too many failed logins.\r\n");
 	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
@@ -277,6 +307,7 @@ on_verdict(struct session *session, enum login_status status)
 	case LOGIN_OK:
 		slot_add(&env->slot->logins_ok, 1);
 		report_login(session, "ok", login_code(login), "");
+		admit_note_login(session);
 		start_relay(session);
 		break;
 	case LOGIN_FAILED:
@@ -481,6 +512,13 @@ attempt_step(struct session *session)
 	while (has_login(session) && session->preauth->phase == PHASE_ATTEMPT &&
 	       hear_backend(session))
 		continue;
+	/* A login that is delayed and that nobody waits for any more. */
+	if (session->state == SESSION_LOGIN &&
+	    session->preauth->delay_until_ms > session->env->now_ms &&
+	    session->ends[SIDE_CLIENT].eof != END_OPEN) {
+		session_end(session, WHO_CLIENT, REASON_TRUNCATED);
+		return true;
+	}
 	if (has_login(session) && backend->eof != END_OPEN)
 		on_status(session, login_eof(session->preauth->login));
 	if (session->preauth != NULL)

@@ -12,6 +12,7 @@
 #include "proxy/ipc/reason.h"
 #include "proxy/ipc/slot.h"
 #include "proxy/session/end.h"
+#include "proxy/session/refusal.h"
 
 enum outcome {
 	OUTCOME_GOOD,
@@ -54,7 +55,9 @@ struct session_env {
 	const struct session_ops *ops;
 	void *arg;
 	const struct config *config; /* the current snapshot */
-	uint64_t now_ms;	     /* CLOCK_MONOTONIC, once a turn */
+	struct limiter *limiter;     /* NULL: nothing is limited */
+	struct refusals refusals;
+	uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
 	bool draining;
 	/* The slabs; empty between calls but for `out`, which the driver
 	 * empties after each. */

@@ -14,6 +14,11 @@
  * it is told to come back later. */
 #define REFUSALS_MAX 10
 
+/* How long a connection waits for others of its prefix to log in, and how often
+ * it looks. */
+#define PREAUTH_WAIT_MS 5000
+#define PREAUTH_POLL_MS 100
+
 enum preauth_phase {
 	PHASE_COMMAND,	 /* the parser reads commands */
 	PHASE_SASL,	 /* the parser reads a response for sasl */
@@ -36,6 +41,7 @@ struct preauth {
 	/* The current login. */
 	struct credentials credentials;
 	uint64_t login_deadline_ms;
+	uint64_t delay_until_ms;      /* after failed logins; 0: not delayed */
 	uint64_t wait_deadline_ms;    /* for a backend to come up */
 	uint64_t attempt_deadline_ms; /* connect, greeting, or the next look */
 	struct backend_ref tried[BALANCE_TRIES_MAX];
@@ -104,6 +110,24 @@ struct span *dialogue_pull(struct session *session);
 struct outbuf *dialogue_begin(struct session *session, struct outbuf *said);
 bool dialogue_end(struct session *session, struct outbuf *said);
 
+/* admit.c */
+void admit_note_state(
+    struct session *session, enum session_state from, enum session_state to);
+/* Whatever it holds in the limiter. */
+void admit_release(struct session *session);
+/* The address is known: HANDSHAKE, or ACCEPT until there is room. */
+void admit_to_handshake(struct session *session);
+void admit_deadline(struct session *session);
+/* session->client came with a PROXY header. False: refused, DONE. */
+bool admit_client(struct session *session);
+/* How long the login has to wait for failures before it, in ms; LOGIN_BANNED
+ * (proxy/limits/logins.h): ask nobody. */
+uint32_t admit_login(struct session *session);
+/* The credentials were wrong. True: the prefix is banned. */
+bool admit_note_failure(struct session *session);
+/* They were good. */
+void admit_note_login(struct session *session);
+
 /* report.c */
 void report_start(struct session *session, uint32_t listen);
 void report_state(
@@ -115,6 +139,10 @@ void report_tls_failure(struct session *session);
 void report_login(struct session *session, const char *verdict,
     const char *code, const char *why);
 void report_user(struct session *session, struct span user);
+/* Its prefix is banned from now on. */
+void report_ban(struct session *session);
+/* Its user never came from here before. */
+void report_new_prefix(struct session *session);
 void report_end(struct session *session);
 
 #endif

@@ -182,6 +182,33 @@ observed_name(uint8_t observed)
 	}
 }
 
+void
+report_ban(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct event event;
+
+	slot_add(&env->slot->bans, 1);
+	event_begin(&event, EVENT_BAN);
+	put_identity(&event, session);
+	event_u64(&event, FIELD_DURATION_MS, env->config->limits.auth_ban_ms);
+	if (env->config->limits.observe)
+		event_bool(&event, FIELD_OBSERVED, true);
+	env->ops->emit(env->arg, &event);
+}
+
+void
+report_new_prefix(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct event event;
+
+	slot_add(&env->slot->new_prefixes, 1);
+	event_begin(&event, EVENT_LOGIN_NEW_PREFIX);
+	put_identity(&event, session);
+	env->ops->emit(env->arg, &event);
+}
+
 static void
 put_tls(struct event *event, const struct session *session)
 {
@@ -258,6 +285,16 @@ is_balancers_own(const struct session *session)
 		   session->reason == REASON_RESET);
 }
 
+/* Whoever logged in is always told; a refusal was told as such. */
+static bool
+is_told(const struct session *session)
+{
+	if (session->ended_in == SESSION_RELAY)
+		return true;
+	return !session->is_refused && refusal_may_tell_end(session->env,
+					   (enum end_reason)session->reason);
+}
+
 static void
 put_cause(struct event *event, const struct session *session)
 {
@@ -324,7 +361,9 @@ report_end(struct session *session)
 	slot_add(&env->slot->connections, (uint64_t)-1);
 	count_left_handshake(session);
 	slot_add(&env->slot->states[session->state], (uint64_t)-1);
-	if (!is_balancers_own(session))
+	if (is_balancers_own(session))
+		slot_add(&env->slot->proxy_bare, !session->from_balancer);
+	else if (is_told(session))
 		emit_end(session);
 	slot_record_begin(record);
 	record->in_use = 0;

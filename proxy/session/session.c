@@ -54,6 +54,8 @@ state_deadline(const struct session *session, enum session_state state)
 	const struct config_listen *listen = session_listen(session);
 
 	switch (state) {
+	case SESSION_ACCEPT:
+		return env->now_ms + PREAUTH_POLL_MS;
 	case SESSION_PROXY:
 		return env->now_ms + env->config->limits.proxy_timeout_ms;
 	case SESSION_HANDSHAKE:
@@ -78,6 +80,7 @@ session_enter(struct session *session, enum session_state state)
 	session->state = (uint8_t)state;
 	session->entered_ms = session->env->now_ms;
 	report_state(session, from, state);
+	admit_note_state(session, from, state);
 }
 
 void
@@ -173,6 +176,7 @@ session_init(struct session *session, struct session_env *env, uint64_t id,
 void
 session_fini(struct session *session)
 {
+	admit_release(session);
 	release(session);
 	end_fini(&session->ends[SIDE_CLIENT]);
 	end_fini(&session->ends[SIDE_BACKEND]);
@@ -212,17 +216,15 @@ step_proxy(struct session *session)
 	}
 	span_advance(in, len);
 	session->from_balancer = header.is_local;
+	slot_add(&session->env->slot->proxy_local, header.is_local);
 	if (!header.is_local && header.client.family != ADDR_NONE) {
 		session->client = header.client;
 		session->local = header.local;
 		report_client(session);
-		if (admission_of_client(session->env->config, session->listen,
-			&session->client) != ADMISSION_ADMIT) {
-			session_abort(session, WHO_GATEWAY, REASON_DENIED);
+		if (!admit_client(session))
 			return true;
-		}
 	}
-	session_enter(session, SESSION_HANDSHAKE);
+	admit_to_handshake(session);
 	return true;
 }
 
@@ -404,6 +406,9 @@ void
 session_deadline(struct session *session)
 {
 	switch ((enum session_state)session->state) {
+	case SESSION_ACCEPT:
+		admit_deadline(session);
+		break;
 	case SESSION_PROXY:
 		session_abort(session, WHO_GATEWAY, REASON_TIMEOUT_PROXY);
 		break;
@@ -424,7 +429,6 @@ session_deadline(struct session *session)
 	case SESSION_LINGER:
 		session_abort(session, WHO_GATEWAY, REASON_NONE);
 		break;
-	case SESSION_ACCEPT:
 	case SESSION_DONE:
 	case SESSION_STATE_MAX:
 		break;

@@ -4,6 +4,9 @@
  *
  *   PROXY -> HANDSHAKE -> PREAUTH <-> LOGIN -> RELAY -> LINGER -> DONE
  *
+ * ACCEPT is the waiting room before HANDSHAKE: not a byte is read while more
+ * connections of its prefix than preauth_per_ip are not logged in.
+ *
  * It owns no socket. The driver calls one of the event functions below with
  * what happened; each records the event and steps: everything that can move
  * moves. Then the driver asks what there is to do: write env->out, dial, drop
@@ -61,17 +64,20 @@ struct session {
 	struct addr local; /* where the client connected to */
 	struct backend_ref backend;
 	uint64_t user_key; /* of the login, hash_user(); 0: no name is known */
-	struct list_link queue;	 /* of logins that wait for room */
-	bool is_known;		 /* in the table of live users */
-	uint32_t idle_timeout_s; /* copied from the pool for RELAY */
-	uint16_t listen;	 /* index */
-	uint8_t state;		 /* enum session_state */
-	uint8_t dial;		 /* enum dial */
-	uint8_t who;		 /* enum who */
-	uint8_t reason;		 /* enum end_reason */
-	uint8_t ended_in;	 /* the state in which it was decided */
-	bool drop_backend;	 /* the driver closes its socket, then dials */
-	bool from_balancer;	 /* its own connection: a LOCAL header */
+	struct list_link queue;	  /* of logins that wait for room */
+	struct limiter_hold hold; /* what it counts for in the limiter */
+	uint64_t admit_by_ms;	  /* of ACCEPT: then it is refused */
+	uint32_t idle_timeout_s;  /* copied from the pool for RELAY */
+	uint16_t listen;	  /* index */
+	uint8_t state;		  /* enum session_state */
+	uint8_t dial;		  /* enum dial */
+	uint8_t who;		  /* enum who */
+	uint8_t reason;		  /* enum end_reason */
+	uint8_t ended_in;	  /* the state in which it was decided */
+	bool drop_backend;	  /* the driver closes its socket, then dials */
+	bool is_refused;	  /* told as such */
+	bool is_known;		  /* in the table of live users */
+	bool from_balancer;	  /* its own connection: a LOCAL header */
 	bool key_wait;
 	bool counted; /* in the load area */
 };
@@ -88,6 +94,10 @@ enum who {
 bool session_init(struct session *session, struct session_env *env, uint64_t id,
     struct slot_record *record, uint32_t listen, const struct addr *client,
     const struct addr *local);
+
+/* Behind session_init(): takes over what admission counted for the socket's
+ * address (session_fini() gives it back). The session may have to wait. */
+void session_hold(struct session *session, const struct limiter_hold *hold);
 
 /* After DONE, or before the first event. Wipes what is left. */
 void session_fini(struct session *session);
@@ -128,6 +138,9 @@ const struct backend *session_backend(const struct session *session);
 bool session_wants_step(const struct session *session);
 /* True while output may hold a secret: the driver wipes it once written. */
 bool session_is_secret(const struct session *session);
+
+/* Whether its full handshake may go on, as handshake_rate says. */
+bool session_may_handshake(struct session *session);
 
 /* Of the last traffic after login; for drain, which ends quiet ones first. */
 uint64_t session_active_ms(const struct session *session);

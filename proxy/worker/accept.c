@@ -19,7 +19,6 @@
 
 #define ACCEPT_BUDGET	64  /* per listener and turn */
 #define ACCEPT_PAUSE_MS 100 /* after running out of descriptors */
-#define REFUSALS_TOLD	10  /* events a second; the rest is counted only */
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
 
@@ -58,6 +57,21 @@ pause_accepting(struct worker *worker, uint64_t until_ms)
 	worker_arm_timer(worker);
 }
 
+/* True: its descriptor is free before the next turn; one that is told BYE
+ * lingers. */
+static bool
+shed_one(struct worker *worker, bool handshaking)
+{
+	struct conn *conn = conn_to_shed(worker, handshaking);
+
+	if (conn == NULL)
+		return false;
+	bool at_once = conn_session(conn)->state < SESSION_PREAUTH;
+	slot_add(&worker->area->shed, 1);
+	conn_stop(conn, REASON_SHED);
+	return at_once;
+}
+
 static bool
 has_room(const struct worker *worker)
 {
@@ -82,7 +96,7 @@ is_somebody_waiting(const struct listener *listener)
 	return poll(&waiting, 1, 0) == 1;
 }
 
-/* Room for one more: the oldest that is not logged in goes first, logged-in
+/* Room for one more: somebody who is not logged in goes first, logged-in
  * sessions stay. False: the worker is full, or nobody needs the room: the one
  * that would go for nothing may have come just now. */
 static bool
@@ -92,12 +106,10 @@ make_room(struct listener *listener)
 
 	if (has_room(worker))
 		return true;
-	struct conn *oldest = conn_oldest_preauth(worker);
-	if (oldest != NULL) {
+	if (conn_oldest_preauth(worker) != NULL) {
 		if (!is_somebody_waiting(listener))
 			return false;
-		slot_add(&worker->area->shed, 1);
-		conn_stop(oldest, REASON_SHED);
+		shed_one(worker, false);
 	}
 	if (has_room(worker))
 		return true;
@@ -127,25 +139,6 @@ accept_resume(struct worker *worker)
 	}
 }
 
-static void
-refuse(struct worker *worker, const struct listener *listener, int fd,
-    const struct addr *peer, const char *why)
-{
-	struct event event;
-
-	close(fd);
-	slot_add(&worker->area->refused_denied, 1);
-	if (worker->refusals++ >= REFUSALS_TOLD)
-		return;
-	event_begin(&event, EVENT_REFUSED);
-	event_text(&event, FIELD_LISTENER,
-	    config_span(worker->snapshot,
-		config_listen_at(worker->snapshot, listener->listen)->name));
-	event_addr(&event, FIELD_PEER, peer);
-	event_str(&event, FIELD_WHY, why);
-	worker_emit(worker, &event);
-}
-
 static bool
 is_wildcard(const struct addr *addr)
 {
@@ -169,21 +162,59 @@ local_address(const struct listener *listener, int fd)
 	return addr;
 }
 
+/* A balancer is never limited: its clients are, once its header is here. */
+static void
+decide(struct worker *worker, uint32_t listen, const struct addr *peer,
+    struct admission_result *out)
+{
+	const struct config *config = worker->snapshot;
+
+	if (!config_listen_at(config, listen)->proxy_protocol) {
+		admission_enter(worker->env.limiter, config, listen, peer,
+		    worker->env.now_ms, out);
+		return;
+	}
+	*out = (struct admission_result){
+	    .admission = admission_of_sender(config, listen, peer)};
+	out->refused = out->admission != ADMISSION_ADMIT;
+}
+
+/* At the cap somebody goes: there is never a flat refusal. */
+static void
+make_room_for_handshake(struct worker *worker)
+{
+	const struct config_limits *limits = &worker->snapshot->limits;
+
+	if (worker->env.limiter == NULL ||
+	    limiter_total_handshaking(worker->env.limiter) <
+		limits->handshakes_in_flight)
+		return;
+	if (limits->observe)
+		slot_add(&worker->area->observed, 1);
+	else
+		shed_one(worker, true);
+}
+
 static void
 admit(struct listener *listener, int fd, const struct sockaddr *sa)
 {
 	struct worker *worker = listener->worker;
+	struct admission_result result;
 	struct addr peer;
 	struct addr local = local_address(listener, fd);
 
 	slot_add(&worker->area->accepted, 1);
 	addr_from_sockaddr(sa, &peer);
-	enum admission admission =
-	    admission_of_peer(worker->snapshot, listener->listen, &peer);
-	if (admission != ADMISSION_ADMIT)
-		refuse(worker, listener, fd, &peer, admission_name(admission));
-	else
-		conn_start(worker, fd, listener, &peer, &local);
+	decide(worker, listener->listen, &peer, &result);
+	slot_add(&worker->area->table_overflows, result.overflows);
+	if (result.admission != ADMISSION_ADMIT)
+		refusal_note(&worker->env, listener->listen, &peer, &result);
+	if (result.refused) {
+		close(fd);
+		return;
+	}
+	make_room_for_handshake(worker);
+	conn_start(worker, fd, listener, &peer, &local, &result.hold);
 }
 
 /* False: nothing more to accept now. */
@@ -208,6 +239,9 @@ accept_one(struct listener *listener)
 	if (errno == ECONNABORTED || errno == EINTR || errno == EPROTO ||
 	    errno == EPERM)
 		return true;
+	bool is_short = errno == EMFILE || errno == ENFILE;
+	if (is_short && shed_one(worker, false))
+		return false;
 	pause_accepting(worker, worker->env.now_ms + ACCEPT_PAUSE_MS);
 	return false;
 }

@@ -368,6 +368,53 @@ conn_oldest_preauth(const struct worker *worker)
 	return list_entry(worker->preauth.next, struct conn, preauth);
 }
 
+/* So many of the oldest are compared: a flood is most of them. */
+#define SHED_LOOK 256
+
+/* A prefix that logged in lately counts as if it held less. */
+static uint32_t
+weight_of(const struct worker *worker, const struct conn *conn)
+{
+	const struct limiter_hold *hold = &conn->session.hold;
+	uint32_t weight;
+
+	if (worker->env.limiter == NULL)
+		return 0;
+	weight = limiter_weight(worker->env.limiter, hold);
+	return limiter_is_known(worker->env.limiter, hold, worker->env.now_ms)
+		   ? weight / 8
+		   : weight;
+}
+
+struct conn *
+conn_to_shed(const struct worker *worker, bool handshaking)
+{
+	struct conn *found = NULL;
+	uint32_t most = 0, n = 0;
+	const struct list_link *it = worker->preauth.next;
+
+	for (; it != &worker->preauth && n < SHED_LOOK; it = it->next) {
+		struct conn *conn = list_entry(it, struct conn, preauth);
+		if (handshaking && conn->session.state != SESSION_HANDSHAKE)
+			continue;
+		n++;
+		uint32_t weight = weight_of(worker, conn);
+		if (found == NULL || weight > most) {
+			found = conn;
+			most = weight;
+		}
+	}
+	return found;
+}
+
+bool
+conn_may_handshake(void *arg, uint64_t session_id)
+{
+	struct conn *conn = conn_by_id(arg, session_id);
+
+	return conn == NULL || session_may_handshake(&conn->session);
+}
+
 static struct conn *
 conn_new(struct worker *worker, int fd)
 {
@@ -391,11 +438,15 @@ conn_new(struct worker *worker, int fd)
 
 void
 conn_start(struct worker *worker, int fd, const struct listener *listener,
-    const struct addr *peer, const struct addr *local)
+    const struct addr *peer, const struct addr *local,
+    const struct limiter_hold *hold)
 {
 	ENSURE(worker->n_free > 0);
+	struct limiter_hold unused = *hold;
 	struct conn *conn = conn_new(worker, fd);
 	if (conn == NULL) {
+		if (worker->env.limiter != NULL)
+			limiter_release(worker->env.limiter, &unused);
 		slot_add(&worker->area->refused_memory, 1);
 		close(fd);
 		return;
@@ -405,9 +456,12 @@ conn_start(struct worker *worker, int fd, const struct listener *listener,
 		&worker->area->records[record], listener->listen, peer,
 		local)) {
 		slot_add(&worker->area->refused_memory, 1);
+		if (worker->env.limiter != NULL)
+			limiter_release(worker->env.limiter, &unused);
 		conn_close_peer(&conn->client);
 		return;
 	}
+	session_hold(&conn->session, hold);
 	worker->n_free--;
 	worker->n_conns++;
 	conn->record = record;

@@ -8,7 +8,10 @@
 /* needs: proxy/worker/choose.c tls/backend.c tls/backends.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
 /* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
-/* needs: proxy/session/ proxy/limits/admission.c */
+/* needs: proxy/session/ */
+/* needs: proxy/limits/admission.c proxy/limits/networks.c */
+/* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/hash.c backends/live.c config/route.c */
@@ -68,7 +71,7 @@ beat(struct worker *worker)
 	atomic_store_explicit(&worker->area->descriptors,
 	    worker->n_conns + worker->n_backends + worker->n_listeners,
 	    memory_order_relaxed);
-	worker->refusals = 0;
+	refusals_tick(&worker->env);
 	accept_resume(worker);
 	if (worker->draining)
 		drain_step(worker);
@@ -184,8 +187,9 @@ take_area(struct worker *worker, struct message *message)
 	    message->slot == worker->slot &&
 	    (message->arg == AREA_SLOT || message->arg == AREA_LOAD ||
 		message->arg == AREA_USERS);
+	bool is_shared = message->arg == AREA_LIMITER;
 	size_t size;
-	void *data = area_map(fd, is_mine, &size);
+	void *data = area_map(fd, is_mine || is_shared, &size);
 
 	if (data == NULL)
 		role_fatal("cannot map an area");
@@ -208,6 +212,10 @@ take_area(struct worker *worker, struct message *message)
 		take_users(worker, message->slot, data, size);
 		break;
 	case AREA_LIMITER:
+		if (!limiter_attach(&worker->limiter, data, size,
+			worker->n_slots, worker->slot))
+			role_fatal("the limiter's area is not what it says");
+		worker->env.limiter = &worker->limiter;
 		break;
 	}
 }
@@ -384,6 +392,8 @@ worker_init(struct worker *worker)
 	worker->env.arg = worker;
 	worker->env.tls = tls_engine_new(keys_submit, worker);
 	ENSURE(worker->env.tls != NULL);
+	tls_engine_set_admit(worker->env.tls, conn_may_handshake);
+	refusals_init(&worker->env.refusals);
 	init_slabs(worker);
 
 	shakes_init(worker);

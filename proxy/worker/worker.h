@@ -47,6 +47,7 @@ struct worker {
 
 	struct session_env env;
 	struct session_ops ops;
+	struct limiter limiter;
 	const struct config *snapshot;
 	struct slot_area *area;
 	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
@@ -60,7 +61,6 @@ struct worker {
 	bool paused;  /* no accepting: full, or short of descriptors */
 	bool is_full; /* and the master knows */
 	uint64_t resume_ms;
-	uint32_t refusals; /* told in this second */
 
 	struct keys keys;
 	struct pools pools;
@@ -108,13 +108,20 @@ void accept_configure(struct worker *worker);
 /* conn.c */
 /* Owns fd from here, also when it fails. */
 void conn_start(struct worker *worker, int fd, const struct listener *listener,
-    const struct addr *peer, const struct addr *local);
+    const struct addr *peer, const struct addr *local,
+    const struct limiter_hold *hold);
 struct conn *conn_by_id(const struct worker *worker, uint64_t id);
 void conn_key_reply(struct conn *conn, const struct key_reply *reply);
 void conn_stop(struct conn *conn, enum end_reason reason);
 void conn_fire(struct wheel_entry *entry, void *arg);
 /* The oldest that is not logged in; NULL: all are. */
 struct conn *conn_oldest_preauth(const struct worker *worker);
+/* Who has to go when there is no room: of those that are not logged in (that
+ * are in the handshake) the oldest of the prefix that holds most; NULL: none.
+ * Looks at the oldest few hundred only. */
+struct conn *conn_to_shed(const struct worker *worker, bool handshaking);
+/* For the TLS engine: tls_admit. */
+bool conn_may_handshake(void *arg, uint64_t session_id);
 const struct session *conn_session(const struct conn *conn);
 
 /* shakes.c */

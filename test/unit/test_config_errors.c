@@ -120,11 +120,12 @@ static const struct example examples[] = {
     /* not built yet */
     {"[gateway]\nmetrics = 127.0.0.1\n" REST, 2, "off or an address"},
     {"[gateway]\naudit_log = x\n" REST, 2, "an absolute path"},
-    {"[limits]\nconnections_per_ip = 5\n" REST, 2, "not available yet"},
     {POOL LISTEN CERTIFICATE BACKEND "backend_tls = verify\n", 9,
 	"expected backend_tls_ca"},
     {POOL LISTEN CERTIFICATE BACKEND "backend_tls = pin\n", 9,
 	"expected backend_tls_pin"},
+    {"[limits]\nipv6_ladder = 64, 60, 56, 52, 48\n" REST, 2,
+	"expected at most 4 prefixes"},
     {"[tls t]\nclient_pins = 00\n" REST, 2, "hexadecimal digits"},
     /* rules over several keys */
     {POOL CERTIFICATE BACKEND, 0, "at least one [listen NAME]"},

@@ -11,6 +11,9 @@
  */
 /* needs: proxy/observer/trace.c proxy/observer/alarm.c proxy/observer/plot.c */
 /* needs: proxy/observer/history.c proxy/limits/admission.c */
+/* needs: proxy/limits/networks.c proxy/limits/limiter.c */
+/* needs: proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/logins.c proxy/base/siphash.c */
 /* needs: proxy/observer/json.c proxy/observer/log.c */
 /* needs: proxy/ipc/area.c proxy/ipc/slot.c proxy/ipc/tally.c */
 /* needs: proxy/ipc/event.c backends/pool.c backends/health.c */

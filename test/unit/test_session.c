@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: proxy/session/ proxy/imap/ proxy/limits/admission.c proxy/ipc/ */
+/* needs: proxy/session/ proxy/imap/ proxy/limits/ proxy/ipc/ */
 /* needs: proxy/base/ backends/reply.c backends/proxyhdr.c backends/pool.c */
 /* needs: backends/hash.c config/route.c */
 /* needs: tls/ config/load.c config/check.c config/schema.c */

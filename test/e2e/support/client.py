@@ -40,6 +40,19 @@ def tcp(port, source=CLIENT, address=GATEWAY, timeout=TIMEOUT):
     return socket.create_connection((address, port), timeout, (source, 0))
 
 
+def is_refused(gateway, source, seconds=5):
+    """Closed without an octet."""
+    sock = tcp(gateway.port, source, timeout=seconds)
+    try:
+        return sock.recv(1) == b""
+    except ConnectionResetError:
+        return True
+    except socket.timeout:
+        return False
+    finally:
+        sock.close()
+
+
 def reset(sock):
     """Closes with RST."""
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: ISC
 """The program under test: configuration, processes, signals, log."""
+import json
 import os
 import pathlib
 import signal
@@ -106,6 +107,26 @@ class Gateway:
         return subprocess.run([BUILD / "sallyport", "-c", self.file,
                                *arguments], capture_output=True, text=True,
                               timeout=30, check=False)
+
+    def _ctl(self, *words):
+        return subprocess.run(
+            [BUILD / "sallyport", "ctl", "-s", self.control, *words],
+            capture_output=True, text=True, timeout=20, check=False)
+
+    def ctl(self, *words):
+        """The objects that a command of the control socket answers."""
+        result = self._ctl("--json", *words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return [json.loads(line) for line in result.stdout.splitlines()]
+
+    def ctl_text(self, *words):
+        """What a person sees."""
+        result = self._ctl(*words)
+        assert result.returncode == 0, result.stdout + result.stderr
+        return result.stdout
+
+    def ctl_fails(self, *words):
+        return self._ctl(*words).returncode != 0
 
     def tell(self, number):
         self.process.send_signal(number)

@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Who may connect, and who may handshake: the limits applied to the table. A
+ * limit is first counted and then compared, so that two workers can never let
+ * one too many in between them; who is refused is taken back on every rung.
+ * Called by proxy/worker, proxy/session; bans and questions by master and
+ * observer.
+ */
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/limits/gcra.h"
+#include "proxy/limits/table.h"
+
+#define DAY_S UINT64_C(86400)
+/* handshake_rate = auto: what a core can do with an RSA key, nearly. */
+#define HANDSHAKES_PER_WORKER 1000
+/* Above the gateway's rate a prefix may still do this many. */
+static const struct config_rate fair_rate = {.count = 12, .period_ms = 1000};
+#define FAIR_BURST 20
+
+/* The rungs of an address, hashed once. */
+struct ladder {
+	uint32_t n;
+	struct rung rungs[LADDER_MAX];
+	uint64_t hashes[LADDER_MAX];
+};
+
+static void
+climb(const struct limiter *limiter, const struct config *config,
+    const struct addr *addr, struct ladder *out)
+{
+	out->n = ladder_rungs(config, addr, out->rungs);
+	for (uint32_t i = 0; i < out->n; i++)
+		out->hashes[i] = limiter_rung_hash(limiter, &out->rungs[i]);
+}
+
+static bool
+is_banned(
+    const struct limiter *limiter, const struct ladder *ladder, uint64_t now_ms)
+{
+	for (uint32_t i = 0; i < ladder->n; i++) {
+		const struct limiter_entry *entry =
+		    limiter_find(limiter, ladder->hashes[i]);
+		if (entry != NULL && limiter_ban_left(entry, now_ms) > 0)
+			return true;
+	}
+	return false;
+}
+
+static enum limiter_verdict
+hold_rungs(struct limiter *limiter, const struct config *config,
+    const struct ladder *ladder, uint64_t now_ms, struct limiter_hold *hold,
+    uint32_t *out_overflows)
+{
+	enum limiter_verdict verdict = LIMITER_ADMIT;
+
+	for (uint32_t i = 0; i < ladder->n; i++) {
+		uint64_t limit = (uint64_t)config->limits.connections_per_ip *
+				 ladder->rungs[i].factor;
+		switch (limiter_hold_rung(limiter, hold, ladder->hashes[i],
+		    &ladder->rungs[i], limit, now_ms)) {
+		case ADD_GOOD:
+			break;
+		case ADD_OVER:
+			verdict = LIMITER_CONNECTIONS;
+			break;
+		case ADD_NO_ROOM:
+			(*out_overflows)++;
+			if (config->limits.overflow_refuse &&
+			    verdict == LIMITER_ADMIT)
+				verdict = LIMITER_FULL;
+			break;
+		}
+	}
+	return verdict;
+}
+
+/* On all rungs or on none. */
+static bool
+take_rate(struct limiter *limiter, const struct config *config,
+    const struct rung *rungs, const struct limiter_hold *hold, uint64_t now_ns)
+{
+	const struct config_limits *limits = &config->limits;
+
+	for (uint32_t i = 0; i < hold->n; i++) {
+		struct limiter_entry *entry = limiter_held(limiter, hold, i);
+		uint64_t burst =
+		    (uint64_t)limits->connect_burst_per_ip * rungs[i].factor;
+		if (entry == NULL ||
+		    gcra_take(&entry->connects,
+			gcra_interval(
+			    &limits->connect_rate_per_ip, rungs[i].factor),
+			burst, now_ns))
+			continue;
+		while (i-- > 0) {
+			entry = limiter_held(limiter, hold, i);
+			if (entry != NULL)
+				gcra_give_back(&entry->connects,
+				    gcra_interval(&limits->connect_rate_per_ip,
+					rungs[i].factor));
+		}
+		return false;
+	}
+	return true;
+}
+
+enum limiter_verdict
+limiter_enter(struct limiter *limiter, const struct config *config,
+    const struct addr *addr, uint64_t now_ms, bool force,
+    struct limiter_hold *out_hold, uint32_t *out_overflows)
+{
+	struct ladder ladder;
+
+	climb(limiter, config, addr, &ladder);
+	bool banned = is_banned(limiter, &ladder, now_ms);
+	*out_hold = (struct limiter_hold){.n = 0};
+	*out_overflows = 0;
+	if (banned && !force)
+		return LIMITER_BANNED;
+	enum limiter_verdict verdict = hold_rungs(
+	    limiter, config, &ladder, now_ms, out_hold, out_overflows);
+	if (banned)
+		verdict = LIMITER_BANNED;
+	if (verdict == LIMITER_ADMIT &&
+	    !take_rate(
+		limiter, config, ladder.rungs, out_hold, now_ms * GCRA_NS))
+		verdict = LIMITER_RATE;
+	if (verdict != LIMITER_ADMIT && !force)
+		limiter_release(limiter, out_hold);
+	return verdict;
+}
+
+enum limiter_verdict
+limiter_peek(const struct limiter *limiter, const struct config *config,
+    const struct addr *addr, uint64_t now_ms)
+{
+	const struct config_limits *limits = &config->limits;
+	struct ladder ladder;
+	enum limiter_verdict verdict = LIMITER_ADMIT;
+
+	climb(limiter, config, addr, &ladder);
+	if (is_banned(limiter, &ladder, now_ms))
+		return LIMITER_BANNED;
+	for (uint32_t i = 0; i < ladder.n; i++) {
+		uint64_t factor = ladder.rungs[i].factor;
+		const struct limiter_entry *entry =
+		    limiter_find(limiter, ladder.hashes[i]);
+		if (entry == NULL)
+			continue;
+		if (limiter_connections(limiter, entry) >=
+		    limits->connections_per_ip * factor)
+			return LIMITER_CONNECTIONS;
+		if (gcra_level(&entry->connects,
+			gcra_interval(&limits->connect_rate_per_ip, factor),
+			now_ms * GCRA_NS) >=
+		    limits->connect_burst_per_ip * factor)
+			verdict = LIMITER_RATE;
+	}
+	return verdict;
+}
+
+bool
+limiter_begin_preauth(struct limiter *limiter, const struct config *config,
+    const struct addr *addr, bool force, struct limiter_hold *hold)
+{
+	struct rung rungs[LADDER_MAX];
+	bool good = true;
+
+	if (hold->n == 0)
+		return true;
+	/* A reload may have changed the ladder since. */
+	uint32_t n = ladder_rungs(config, addr, rungs);
+	for (uint32_t i = 0; i < hold->n; i++) {
+		uint64_t factor = rungs[i < n ? i : n - 1].factor;
+		if (limiter_hold_preauth(limiter, hold, i) >
+		    config->limits.preauth_per_ip * factor)
+			good = false;
+	}
+	hold->preauth = true;
+	if (!good && !force)
+		limiter_end_preauth(limiter, hold);
+	return good;
+}
+
+uint32_t
+limiter_weight(const struct limiter *limiter, const struct limiter_hold *hold)
+{
+	const struct limiter_entry *entry = limiter_held(limiter, hold, 0);
+
+	return entry == NULL ? 0 : limiter_preauth(limiter, entry);
+}
+
+bool
+limiter_is_known(const struct limiter *limiter, const struct limiter_hold *hold,
+    uint64_t now_ms)
+{
+	const struct limiter_entry *entry = limiter_held(limiter, hold, 0);
+
+	if (entry == NULL)
+		return false;
+	uint64_t login_s =
+	    atomic_load_explicit(&entry->login_s, memory_order_relaxed);
+	return login_s != 0 && now_ms / 1000 < login_s + DAY_S;
+}
+
+/* --- handshakes ----------------------------------------------------------- */
+
+void
+limiter_handshaking(struct limiter *limiter, int change)
+{
+	ENSURE(limiter->slot < limiter->n_slots);
+	atomic_fetch_add_explicit(&limiter->area->handshaking[limiter->slot],
+	    (uint32_t)change, memory_order_relaxed);
+}
+
+uint32_t
+limiter_total_handshaking(const struct limiter *limiter)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t i = 0; i < limiter->n_slots; i++)
+		sum += atomic_load_explicit(
+		    &limiter->area->handshaking[i], memory_order_relaxed);
+	return sum;
+}
+
+static struct config_rate
+gateway_rate(const struct limiter *limiter, const struct config *config)
+{
+	struct config_rate rate = config->limits.handshake_rate;
+
+	if (rate.count == 0)
+		rate = (struct config_rate){.period_ms = 1000,
+		    .count =
+			(uint64_t)HANDSHAKES_PER_WORKER * limiter->n_slots};
+	return rate;
+}
+
+bool
+limiter_full_handshake(struct limiter *limiter, const struct config *config,
+    const struct limiter_hold *hold, uint64_t now_ms)
+{
+	struct config_rate rate = gateway_rate(limiter, config);
+	uint64_t now_ns = now_ms * GCRA_NS;
+	struct limiter_entry *entry = limiter_held(limiter, hold, 0);
+	/* Counted whatever the gateway does, so that a share is known when it
+	 * is needed. */
+	bool fair = entry == NULL ||
+		    gcra_take(&entry->handshakes, gcra_interval(&fair_rate, 1),
+			FAIR_BURST, now_ns);
+
+	if (gcra_take(&limiter->area->handshakes, gcra_interval(&rate, 1),
+		rate.count, now_ns))
+		return true;
+	if (limiter_is_known(limiter, hold, now_ms))
+		return true;
+	/* What goes beyond fills a second bucket of the same size. */
+	return fair && gcra_take(&limiter->area->handshakes,
+			   gcra_interval(&rate, 1), 2 * rate.count, now_ns);
+}
+
+/* --- by hand -------------------------------------------------------------- */
+
+bool
+limiter_ban(struct limiter *limiter, const struct rung *rung, uint64_t now_ms,
+    uint64_t ban_ms)
+{
+	uint64_t hash = limiter_rung_hash(limiter, rung);
+	struct limiter_entry *entry = limiter_find(limiter, hash);
+
+	if (ban_ms == 0 && entry == NULL)
+		return true;
+	if (entry == NULL)
+		entry = limiter_claim(limiter, hash, rung, now_ms);
+	if (entry == NULL)
+		return false;
+	uint64_t until_s = ban_ms == 0 ? 0 : (now_ms + ban_ms + 999) / 1000;
+	atomic_store(&entry->ban_s,
+	    until_s > UINT32_MAX ? UINT32_MAX : (uint32_t)until_s);
+	if (ban_ms == 0)
+		atomic_store(&entry->failures, 0);
+	return true;
+}

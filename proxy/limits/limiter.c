@@ -1,0 +1,524 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * See limiter.h. This file is the table: finding, claiming, evicting, columns.
+ * What is decided with it stands in decide.c and logins.c.
+ *
+ * Invariant: a key that is a slot's mark is changed by that slot only, until
+ * the master frees it; columns are never written but by adding and taking back.
+ * Two slots that claim the same key at the same time may both succeed: sums go
+ * over all entries of a set with the key, so no connection is lost, and the
+ * later one is given up as soon as it is seen.
+ */
+#include "proxy/limits/table.h"
+
+#include <string.h>
+
+#include "proxy/base/ensure.h"
+#include "proxy/limits/gcra.h"
+
+#define LINE	    64
+#define CLAIM_TRIES 8
+#define DAY_S	    86400
+/* What a login is worth when entries compete for a place: an offender's debt
+ * of a minute. */
+#define LOGIN_WORTH_MS 60000
+
+static size_t
+stride_of(uint32_t n_slots)
+{
+	size_t size = sizeof(struct limiter_entry) +
+		      (size_t)n_slots * 2 * sizeof(uint16_t);
+
+	return (size + LINE - 1) / LINE * LINE;
+}
+
+static size_t
+set_size_of(uint32_t n_slots)
+{
+	return LINE + LIMITER_WAYS * stride_of(n_slots);
+}
+
+static uint32_t
+sets_of(uint32_t table_entries)
+{
+	return (table_entries + LIMITER_WAYS - 1) / LIMITER_WAYS;
+}
+
+static size_t
+sets_offset(uint32_t n_sets)
+{
+	size_t n_groups = n_sets / LIMITER_GROUP + 1;
+
+	return (sizeof(struct limiter_area) + n_groups + LINE - 1) / LINE *
+	       LINE;
+}
+
+size_t
+limiter_area_size(uint32_t table_entries, uint32_t n_slots)
+{
+	uint32_t n_sets = sets_of(table_entries);
+
+	return sets_offset(n_sets) + (size_t)n_sets * set_size_of(n_slots);
+}
+
+void
+limiter_area_init(struct limiter_area *area, uint32_t table_entries,
+    uint32_t n_slots, const uint8_t key[SIPHASH_KEY_LEN])
+{
+	ENSURE(n_slots > 0 && n_slots <= LIMITER_SLOTS);
+	area->n_sets = sets_of(table_entries);
+	area->n_slots = n_slots;
+	memcpy(area->key, key, SIPHASH_KEY_LEN);
+}
+
+bool
+limiter_attach(struct limiter *limiter, void *area, size_t size,
+    uint32_t n_slots, uint32_t slot)
+{
+	*limiter = (struct limiter){.area = area,
+	    .n_slots = n_slots,
+	    .slot = slot,
+	    .stride = stride_of(n_slots),
+	    .set_size = set_size_of(n_slots)};
+	if (size < sizeof(struct limiter_area) || n_slots == 0 ||
+	    n_slots > LIMITER_SLOTS || limiter->area->n_slots != n_slots)
+		return false;
+	limiter->n_sets = limiter->area->n_sets;
+	if (limiter->n_sets == 0 || limiter->n_sets > size / LINE ||
+	    limiter_area_size(limiter->n_sets * LIMITER_WAYS, n_slots) > size)
+		return false;
+	limiter->sets = (uint8_t *)area + sets_offset(limiter->n_sets);
+	limiter->key = siphash_key_of(limiter->area->key);
+	return true;
+}
+
+/* --- entries -------------------------------------------------------------- */
+
+uint32_t
+limiter_n_entries(const struct limiter *limiter)
+{
+	return limiter->n_sets * LIMITER_WAYS;
+}
+
+static uint8_t *
+set_at(const struct limiter *limiter, uint32_t index)
+{
+	return limiter->sets +
+	       (size_t)(index / LIMITER_WAYS) * limiter->set_size;
+}
+
+static _Atomic uint64_t *
+key_at(const struct limiter *limiter, uint32_t index)
+{
+	return (_Atomic uint64_t *)(void *)set_at(limiter, index) +
+	       index % LIMITER_WAYS;
+}
+
+static struct limiter_entry *
+entry_at(const struct limiter *limiter, uint32_t index)
+{
+	return (void *)(set_at(limiter, index) + LINE +
+			index % LIMITER_WAYS * limiter->stride);
+}
+
+static _Atomic uint8_t *
+used_flag(const struct limiter *limiter, uint32_t index)
+{
+	return &limiter->area->used[index / LIMITER_WAYS / LIMITER_GROUP];
+}
+
+static bool
+is_used(const struct limiter *limiter, uint32_t index)
+{
+	return atomic_load_explicit(
+		   used_flag(limiter, index), memory_order_relaxed) != 0;
+}
+
+struct limiter_entry *
+limiter_at(const struct limiter *limiter, uint32_t index)
+{
+	if (!is_used(limiter, index) ||
+	    atomic_load(key_at(limiter, index)) <= LIMITER_MARK_MAX)
+		return NULL;
+	return entry_at(limiter, index);
+}
+
+/* The first entry of the set where the hash belongs. */
+static uint32_t
+set_of(const struct limiter *limiter, uint64_t hash)
+{
+	uint64_t set = (hash >> 32) * limiter->n_sets >> 32;
+
+	return (uint32_t)set * LIMITER_WAYS;
+}
+
+static uint64_t
+hash_key(uint64_t hash)
+{
+	return hash <= LIMITER_MARK_MAX ? hash + LIMITER_MARK_MAX + 1 : hash;
+}
+
+uint64_t
+limiter_rung_hash(const struct limiter *limiter, const struct rung *rung)
+{
+	uint8_t text[11] = {LIMITER_PREFIX, rung->family, rung->bits};
+
+	memcpy(text + 3, &rung->name, sizeof(rung->name));
+	uint64_t hash = siphash(&limiter->key, span_of(text, sizeof(text)));
+	return hash_key(hash);
+}
+
+uint64_t
+limiter_user_hash(const struct limiter *limiter, struct span user)
+{
+	/* Another key than that of prefixes, so that nothing can collide. */
+	struct siphash_key key = {
+	    limiter->key.k0 ^ LIMITER_USER, limiter->key.k1};
+	uint64_t hash = siphash(&key, user);
+
+	return hash_key(hash);
+}
+
+static uint32_t
+find(const struct limiter *limiter, uint64_t hash)
+{
+	uint32_t first = set_of(limiter, hash);
+
+	for (uint32_t i = first; i < first + LIMITER_WAYS; i++)
+		if (atomic_load(key_at(limiter, i)) == hash)
+			return i;
+	return LIMITER_NONE;
+}
+
+struct limiter_entry *
+limiter_find(const struct limiter *limiter, uint64_t hash)
+{
+	uint32_t index = find(limiter, hash);
+
+	return index == LIMITER_NONE ? NULL : entry_at(limiter, index);
+}
+
+static uint32_t
+sum_column(const struct limiter *limiter, const struct limiter_entry *entry,
+    uint32_t which)
+{
+	uint32_t sum = 0;
+
+	for (uint32_t slot = 0; slot < limiter->n_slots; slot++)
+		sum += atomic_load(&entry->columns[2 * slot + which]);
+	return sum;
+}
+
+uint32_t
+limiter_connections(
+    const struct limiter *limiter, const struct limiter_entry *entry)
+{
+	return sum_column(limiter, entry, 0);
+}
+
+uint32_t
+limiter_preauth(
+    const struct limiter *limiter, const struct limiter_entry *entry)
+{
+	return sum_column(limiter, entry, 1);
+}
+
+uint64_t
+limiter_ban_left(const struct limiter_entry *entry, uint64_t now_ms)
+{
+	uint64_t until_ms = (uint64_t)atomic_load_explicit(
+				&entry->ban_s, memory_order_relaxed) *
+			    1000;
+
+	return until_ms > now_ms ? until_ms - now_ms : 0;
+}
+
+/* --- claiming and evicting ------------------------------------------------ */
+
+static uint64_t
+debt(const _Atomic uint64_t *word, uint64_t now_ns)
+{
+	uint64_t full = atomic_load_explicit(word, memory_order_relaxed);
+
+	return full > now_ns ? full - now_ns : 0;
+}
+
+/* UINT64_MAX: must stay. Whoever owes least goes, then whoever is oldest. */
+static uint64_t
+worth(const struct limiter *limiter, uint32_t index, uint64_t now_ms)
+{
+	const struct limiter_entry *entry = entry_at(limiter, index);
+	uint64_t now_ns = now_ms * GCRA_NS;
+	uint32_t login_s =
+	    atomic_load_explicit(&entry->login_s, memory_order_relaxed);
+	uint32_t seen_s =
+	    atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
+
+	if (limiter_connections(limiter, entry) != 0)
+		return UINT64_MAX;
+	if (atomic_load(key_at(limiter, index)) == 0)
+		return 0;
+	if (limiter_ban_left(entry, now_ms) > 0)
+		return UINT64_MAX;
+	uint64_t ms = debt(&entry->connects, now_ns) / GCRA_NS +
+		      debt(&entry->failures, now_ns) / GCRA_NS;
+	if (login_s != 0 && now_ms / 1000 < (uint64_t)login_s + DAY_S)
+		ms += LOGIN_WORTH_MS;
+	if (ms > UINT32_MAX)
+		ms = UINT32_MAX;
+	return (ms << 31 | (seen_s & INT32_MAX)) + 1;
+}
+
+static uint32_t
+choose_victim(const struct limiter *limiter, uint32_t first, uint64_t now_ms)
+{
+	uint32_t victim = LIMITER_NONE;
+	uint64_t least = UINT64_MAX;
+
+	for (uint32_t i = first; i < first + LIMITER_WAYS; i++) {
+		uint64_t key = atomic_load(key_at(limiter, i));
+		if (key != 0 && key <= LIMITER_MARK_MAX)
+			continue;
+		uint64_t value = worth(limiter, i, now_ms);
+		if (value < least) {
+			least = value;
+			victim = i;
+		}
+		if (value == 0)
+			break;
+	}
+	return victim;
+}
+
+static uint64_t
+own_mark(const struct limiter *limiter)
+{
+	return limiter->slot == LIMITER_NONE ? LIMITER_MARK_MAX
+					     : limiter->slot + 1;
+}
+
+/* True: the entry is ours to fill, its key is our mark. */
+static bool
+evict(struct limiter *limiter, uint32_t index)
+{
+	const struct limiter_entry *entry = entry_at(limiter, index);
+	uint64_t key = atomic_load(key_at(limiter, index));
+
+	if (key != 0 && key <= LIMITER_MARK_MAX)
+		return false;
+	if (!atomic_compare_exchange_strong(
+		key_at(limiter, index), &key, own_mark(limiter)))
+		return false;
+	if (limiter_connections(limiter, entry) == 0 &&
+	    limiter_preauth(limiter, entry) == 0)
+		return true;
+	atomic_store(key_at(limiter, index), key);
+	return false;
+}
+
+#define SET(field, value) \
+	atomic_store_explicit(&entry->field, (value), memory_order_relaxed)
+
+/* All but the columns, which whoever is taking back still writes. */
+static void
+fill(struct limiter_entry *entry, const struct rung *rung, uint64_t now_ms)
+{
+	SET(connects, 0);
+	SET(handshakes, 0);
+	SET(failures, 0);
+	SET(ban_s, 0);
+	SET(login_s, 0);
+	SET(seen_s, (uint32_t)(now_ms / 1000));
+	SET(kind, rung == NULL ? LIMITER_USER : LIMITER_PREFIX);
+	SET(family, rung == NULL ? (uint8_t)ADDR_NONE : rung->family);
+	SET(bits, rung == NULL ? 0 : rung->bits);
+	SET(name, rung == NULL ? 0 : rung->name);
+	SET(next_mark, 0);
+	for (int i = 0; i < LIMITER_MARKS; i++)
+		SET(marks[i], 0);
+}
+
+/* Another slot made the same entry at the same time: the first one stays. */
+static uint32_t
+settle(struct limiter *limiter, uint32_t mine, uint64_t hash)
+{
+	uint32_t first = find(limiter, hash);
+
+	if (first == LIMITER_NONE || first == mine)
+		return mine;
+	if (evict(limiter, mine))
+		atomic_store(key_at(limiter, mine), 0);
+	return first;
+}
+
+/* LIMITER_NONE: no room. */
+static uint32_t
+claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
+    uint64_t now_ms)
+{
+	for (int i = 0; i < CLAIM_TRIES; i++) {
+		uint32_t index = find(limiter, hash);
+		if (index != LIMITER_NONE)
+			return index;
+		index = choose_victim(limiter, set_of(limiter, hash), now_ms);
+		if (index == LIMITER_NONE)
+			return LIMITER_NONE;
+		if (!is_used(limiter, index))
+			atomic_store(used_flag(limiter, index), 1);
+		if (!evict(limiter, index))
+			continue;
+		fill(entry_at(limiter, index), rung, now_ms);
+		atomic_store(key_at(limiter, index), hash);
+		return settle(limiter, index, hash);
+	}
+	return LIMITER_NONE;
+}
+
+struct limiter_entry *
+limiter_claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
+    uint64_t now_ms)
+{
+	uint32_t index = claim(limiter, hash, rung, now_ms);
+
+	return index == LIMITER_NONE ? NULL : entry_at(limiter, index);
+}
+
+/* --- columns -------------------------------------------------------------- */
+
+/* What all entries of the set with this key hold. */
+static uint32_t
+sum_all(const struct limiter *limiter, uint64_t hash, uint32_t which)
+{
+	uint32_t first = set_of(limiter, hash);
+	uint32_t sum = 0;
+
+	for (uint32_t i = first; i < first + LIMITER_WAYS; i++)
+		if (atomic_load(key_at(limiter, i)) == hash)
+			sum += sum_column(limiter, entry_at(limiter, i), which);
+	return sum;
+}
+
+static _Atomic uint16_t *
+own_column(const struct limiter *limiter, uint32_t index, uint32_t which)
+{
+	ENSURE(limiter->slot < limiter->n_slots);
+	return &entry_at(limiter, index)->columns[2 * limiter->slot + which];
+}
+
+static bool
+add_one(struct limiter *limiter, uint32_t index, uint32_t which)
+{
+	_Atomic uint16_t *column = own_column(limiter, index, which);
+
+	if (atomic_load_explicit(column, memory_order_relaxed) == UINT16_MAX)
+		return false;
+	atomic_fetch_add(column, 1);
+	return true;
+}
+
+static void
+take_one(struct limiter *limiter, uint32_t index, uint32_t which)
+{
+	_Atomic uint16_t *column = own_column(limiter, index, which);
+
+	/* Zero: a stranger wrote there. */
+	if (atomic_load_explicit(column, memory_order_relaxed) != 0)
+		atomic_fetch_sub(column, 1);
+}
+
+/* Adds to the entry of hash; out_full: its column cannot hold more. */
+static uint32_t
+add_connection(struct limiter *limiter, uint64_t hash, const struct rung *rung,
+    uint64_t now_ms, bool *out_full)
+{
+	*out_full = false;
+	for (int i = 0; i < CLAIM_TRIES; i++) {
+		uint32_t index = claim(limiter, hash, rung, now_ms);
+		if (index == LIMITER_NONE)
+			return LIMITER_NONE;
+		*out_full = !add_one(limiter, index, 0);
+		if (*out_full)
+			return LIMITER_NONE;
+		if (atomic_load(key_at(limiter, index)) == hash)
+			return index;
+		take_one(limiter, index, 0);
+	}
+	return LIMITER_NONE;
+}
+
+enum limiter_add
+limiter_hold_rung(struct limiter *limiter, struct limiter_hold *hold,
+    uint64_t hash, const struct rung *rung, uint64_t limit, uint64_t now_ms)
+{
+	bool is_full;
+	uint32_t index = add_connection(limiter, hash, rung, now_ms, &is_full);
+
+	hold->entries[hold->n++] = index;
+	if (index == LIMITER_NONE)
+		return is_full ? ADD_OVER : ADD_NO_ROOM;
+	atomic_store_explicit(&entry_at(limiter, index)->seen_s,
+	    (uint32_t)(now_ms / 1000), memory_order_relaxed);
+	return sum_all(limiter, hash, 0) > limit ? ADD_OVER : ADD_GOOD;
+}
+
+struct limiter_entry *
+limiter_held(const struct limiter *limiter, const struct limiter_hold *hold,
+    uint32_t rung)
+{
+	if (rung >= hold->n || hold->entries[rung] == LIMITER_NONE)
+		return NULL;
+	return entry_at(limiter, hold->entries[rung]);
+}
+
+uint32_t
+limiter_hold_preauth(
+    struct limiter *limiter, const struct limiter_hold *hold, uint32_t rung)
+{
+	uint32_t index = hold->entries[rung];
+
+	if (index == LIMITER_NONE)
+		return 0;
+	/* There is room: no column of these exceeds that of connections. */
+	(void)add_one(limiter, index, 1);
+	return sum_all(limiter, atomic_load(key_at(limiter, index)), 1);
+}
+
+void
+limiter_end_preauth(struct limiter *limiter, struct limiter_hold *hold)
+{
+	for (uint32_t i = 0; hold->preauth && i < hold->n; i++)
+		if (hold->entries[i] != LIMITER_NONE)
+			take_one(limiter, hold->entries[i], 1);
+	hold->preauth = false;
+}
+
+void
+limiter_release(struct limiter *limiter, struct limiter_hold *hold)
+{
+	limiter_end_preauth(limiter, hold);
+	for (uint32_t i = 0; i < hold->n; i++)
+		if (hold->entries[i] != LIMITER_NONE)
+			take_one(limiter, hold->entries[i], 0);
+	hold->n = 0;
+}
+
+static void
+clear_entry(struct limiter *limiter, uint32_t index, uint32_t slot)
+{
+	struct limiter_entry *entry = entry_at(limiter, index);
+	uint64_t mark = slot + 1;
+
+	atomic_store(&entry->columns[2 * slot], 0);
+	atomic_store(&entry->columns[2 * slot + 1], 0);
+	atomic_compare_exchange_strong(key_at(limiter, index), &mark, 0);
+}
+
+void
+limiter_clear_slot(struct limiter *limiter, uint32_t slot)
+{
+	ENSURE(slot < limiter->n_slots);
+	for (uint32_t i = 0; i < limiter_n_entries(limiter); i++)
+		if (is_used(limiter, i))
+			clear_entry(limiter, i, slot);
+	atomic_store(&limiter->area->handshaking[slot], 0);
+}

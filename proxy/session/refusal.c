@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: ISC */
+/* See refusal.h. Called by report.c, session.c and the worker. */
+#include "proxy/session/refusal.h"
+
+#include <string.h>
+
+#include "proxy/session/session.h"
+
+void
+refusals_init(struct refusals *refusals)
+{
+	*refusals = (struct refusals){.tokens = TELL_BURST};
+}
+
+static _Atomic uint64_t *
+counter_of(struct slot_area *slot, enum admission admission)
+{
+	switch (admission) {
+	case ADMISSION_BANNED:
+		return &slot->refused_banned;
+	case ADMISSION_CONNECTIONS:
+		return &slot->refused_connections;
+	case ADMISSION_PREAUTH:
+		return &slot->refused_preauth;
+	case ADMISSION_RATE:
+		return &slot->refused_rate;
+	case ADMISSION_TABLE:
+		return &slot->refused_table;
+	case ADMISSION_DENIED:
+	case ADMISSION_NOT_ALLOWED:
+	case ADMISSION_UNTRUSTED:
+	case ADMISSION_ADMIT:
+	case ADMISSION_MAX:
+		break;
+	}
+	return &slot->refused_denied;
+}
+
+static bool
+take_token(struct session_env *env)
+{
+	if (env->refusals.tokens == 0) {
+		slot_add(&env->slot->events_summed, 1);
+		return false;
+	}
+	env->refusals.tokens--;
+	return true;
+}
+
+void
+refusal_note(struct session_env *env, uint32_t listen, const struct addr *peer,
+    const struct admission_result *result)
+{
+	struct event event;
+
+	slot_add(result->refused ? counter_of(env->slot, result->admission)
+				 : &env->slot->observed,
+	    1);
+	if (!take_token(env)) {
+		env->refusals.refused[result->admission]++;
+		return;
+	}
+	event_begin(&event, EVENT_REFUSED);
+	event_text(&event, FIELD_LISTENER,
+	    config_span(
+		env->config, config_listen_at(env->config, listen)->name));
+	event_addr(&event, FIELD_PEER, peer);
+	event_str(&event, FIELD_WHY, admission_name(result->admission));
+	if (!result->refused)
+		event_bool(&event, FIELD_OBSERVED, true);
+	env->ops->emit(env->arg, &event);
+}
+
+bool
+refusal_may_tell_end(struct session_env *env, enum end_reason reason)
+{
+	if (take_token(env))
+		return true;
+	env->refusals.ended[reason]++;
+	return false;
+}
+
+static void
+sum_up(
+    struct session_env *env, const char *what, const char *why, uint64_t *count)
+{
+	struct event event;
+
+	if (*count == 0)
+		return;
+	event_begin(&event, EVENT_SUMMARY);
+	event_str(&event, FIELD_NAME, what);
+	event_str(&event, FIELD_WHY, why);
+	event_u64(&event, FIELD_COUNT, *count);
+	env->ops->emit(env->arg, &event);
+	*count = 0;
+}
+
+/* A summary each ten seconds at most: these lines are a flood's, too. */
+#define SUMMARY_MS 10000
+
+void
+refusals_tick(struct session_env *env)
+{
+	struct refusals *refusals = &env->refusals;
+
+	refusals->tokens += TELL_PER_SEC;
+	if (refusals->tokens > TELL_BURST)
+		refusals->tokens = TELL_BURST;
+	if (env->now_ms / SUMMARY_MS == refusals->summed_ms / SUMMARY_MS)
+		return;
+	refusals->summed_ms = env->now_ms;
+	for (int i = 0; i < ADMISSION_MAX; i++)
+		sum_up(env, event_kind_name(EVENT_REFUSED),
+		    admission_name((enum admission)i), &refusals->refused[i]);
+	for (int i = 0; i < REASON_MAX; i++)
+		sum_up(env, event_kind_name(EVENT_SESSION),
+		    end_reason_name((uint8_t)i), &refusals->ended[i]);
+}

@@ -1,0 +1,365 @@
+# SPDX-License-Identifier: ISC
+"""Who may connect: connections, those before login, rates, bans, networks;
+seen from many addresses of 127.0.0.0/8 with nothing exempt."""
+import concurrent.futures
+import os
+import struct
+import time
+
+import pytest
+
+from support import CLIENT, USER, scaled, wait_for
+from support.client import Client, context, is_refused, tcp
+from support.gateway import backend, memory_of
+
+# The harness itself, which connects quickly and often.
+LIMITED = {"exempt": f"{CLIENT}/32"}
+
+
+def address(n):
+    return f"127.1.{n // 250}.{n % 250 + 1}"
+
+
+@pytest.fixture
+def make_limited(make_gateway, make_backend):
+    """make_limited(key=value of [limits], ...): started, its server beside."""
+    def make(**limits):
+        server = make_backend()
+        made = make_gateway({"a": backend(server)},
+                            limits={**LIMITED, **limits})
+        made.server = server
+        made.start().wait_up()
+        return made
+    return make
+
+
+def counter(gateway, name):
+    for row in gateway.ctl("status"):
+        if row.get("name") == name:
+            return row["value"]
+    raise AssertionError(f"no counter {name}")
+
+
+def test_a_family_after_an_outage(make_limited):
+    """Defaults: thirty devices of five connections behind one address."""
+    gateway = make_limited()
+    with concurrent.futures.ThreadPoolExecutor(150) as pool:
+        clients = list(pool.map(
+            lambda _: gateway.login(source=address(1)), range(150)))
+    assert len(clients) == 150
+    for client in clients:
+        client.close()
+
+
+def test_connections_per_ip(make_limited):
+    gateway = make_limited(connections_per_ip=3)
+    held = [gateway.login(source=address(1)) for _ in range(3)]
+    assert is_refused(gateway, address(1))
+    gateway.wait_event("refused", why="connections_per_ip")
+    gateway.login(source=address(2)).close()
+    held.pop().close()
+    wait_for(lambda: not is_refused(gateway, address(1), 0.3), 5,
+             "room after one left")
+    for client in held:
+        client.close()
+
+
+def test_connect_rate(make_limited):
+    gateway = make_limited(connect_rate_per_ip="1/m", connect_burst_per_ip=5)
+    for _ in range(5):      # one by one: workers take them in any order
+        gateway.login(source=address(1)).close()
+    assert is_refused(gateway, address(1))
+    gateway.wait_event("refused", why="connect_rate")
+    gateway.login(source=address(2)).close()
+
+
+def test_a_silent_crowd_makes_others_of_its_address_wait(make_limited):
+    """preauth_per_ip: the next one waits, and is served once there is room."""
+    gateway = make_limited(preauth_per_ip=2)
+    silent = [tcp(gateway.port, address(1)) for _ in range(2)]
+    time.sleep(0.3)
+    gateway.login(source=address(2)).close()
+    late = Client(gateway.port, source=address(1), handshake=False)
+    silent.pop().close()
+    late.handshake()
+    late.logged_in().close()
+    more = tcp(gateway.port, address(1))
+    start = time.monotonic()
+    assert is_refused(gateway, address(1), 9)
+    assert 4 < time.monotonic() - start < 8
+    gateway.wait_event("refused", why="preauth_per_ip")
+    more.close()
+    for sock in silent:
+        sock.close()
+
+
+def test_a_ban_after_failed_logins(make_limited):
+    gateway = make_limited(auth_failures_per_ip="2/10m", auth_ban="2s",
+                           auth_failures_per_user="100/10m",
+                           login_attempts=50)
+    start = time.monotonic()
+    delays = []
+    with gateway.client(source=address(1)) as client:
+        client.greeting()
+        for n in range(6):
+            begun = time.monotonic()
+            client.send(f'f{n} LOGIN user{n} "wrong"\r\n')
+            assert client.line().startswith(f"f{n} NO".encode())
+            delays.append(time.monotonic() - begun)
+        assert client.line().startswith(b"* BYE")
+        assert client.rest() == b"" and client.end == "close_notify"
+    for wanted, took in zip((0, 0, 2, 4, 8, 15), delays):
+        assert wanted - 0.1 < took < wanted + 2, (delays, wanted)
+    gateway.wait_event("ban")
+    assert is_refused(gateway, address(1))
+    gateway.wait_event("refused", why="banned")
+    gateway.login(source=address(2)).close()
+    wait_for(lambda: not is_refused(gateway, address(1), 0.3), 6,
+             "the end of the ban")
+    assert time.monotonic() - start < 60
+
+
+def test_an_office_with_old_phones(make_limited):
+    """Eleven of them repeat their old passwords; nobody else notices."""
+    gateway = make_limited()
+    for _ in range(3):
+        for phone in range(11):
+            with gateway.client(source=address(1)) as client:
+                client.greeting()
+                assert b" NO" in client.login(f"user{phone}", "old")[-1]
+    start = time.monotonic()
+    gateway.login(source=address(1)).close()
+    assert time.monotonic() - start < 1.5
+    assert not gateway.events("ban")
+
+
+def test_a_prefix_with_a_login_is_delayed_never_banned(make_limited):
+    gateway = make_limited(auth_failures_per_ip="1/10m", login_attempts=50,
+                           auth_failures_per_user="100/10m")
+    gateway.login(source=address(1)).close()
+    with gateway.client(source=address(1)) as client:
+        client.greeting()
+        for n in range(3):
+            assert b" NO" in client.login(f"user{n}", "wrong")[-1]
+    gateway.login(source=address(1)).close()
+    assert not gateway.events("ban")
+
+
+def test_a_delayed_login_that_leaves_is_never_made(make_limited):
+    gateway = make_limited(auth_failures_per_ip="1/10m")
+    with gateway.client(source=address(1)) as client:
+        client.greeting()
+        assert b" NO" in client.login("user1", "wrong")[-1]
+        client.send('x LOGIN user2 "wrong"\r\n')
+    gateway.wait_event("session", state="login")
+    assert [c.user for c in gateway.server.logins()] == [b"user1"]
+
+
+def test_a_login_from_a_new_prefix(make_limited):
+    gateway = make_limited()
+    gateway.login(source=address(1)).close()
+    gateway.login(source=address(1)).close()
+    assert not gateway.events("login_new_prefix")
+    gateway.login(source=address(2)).close()
+    event = gateway.wait_event("login_new_prefix", user=USER)
+    assert event["peer"].startswith(address(2))
+
+
+def test_observe(make_limited):
+    gateway = make_limited(observe="on", connections_per_ip=1,
+                           deny="127.1.0.9/32")
+    clients = [gateway.login(source=address(1)) for _ in range(3)]
+    gateway.wait_event("refused", why="connections_per_ip", observed="true")
+    gateway.login(source="127.1.0.9").close()
+    gateway.wait_event("refused", why="denied", observed="true")
+    for client in clients:
+        client.close()
+
+
+def test_deny_and_exempt_files(make_limited, tmp_path):
+    deny, exempt = tmp_path / "deny", tmp_path / "exempt"
+    deny.write_text("# many\n" + "".join(
+        f"10.{n // 250}.{n % 250}.0/24\n" for n in range(40000)))
+    exempt.write_text("127.1.0.5/32\n")
+    tmp_path.chmod(0o755)
+    gateway = make_limited(deny_file=deny, exempt_file=exempt,
+                           connections_per_ip=1)
+    first = gateway.login(source=address(0))
+    assert is_refused(gateway, address(0))
+    several = [gateway.login(source="127.1.0.5") for _ in range(3)]
+    deny.write_text("127.1.0.1\n127.1.0.77 # and more\n")
+    gateway.reload()
+    wait_for(lambda: is_refused(gateway, "127.1.0.77", 0.5), 5,
+             "the new list")
+    gateway.wait_event("refused", why="denied")
+    deny.write_text("nonsense\n")
+    assert gateway.reload()[-1]["verdict"] == "failed"
+    assert is_refused(gateway, "127.1.0.77")
+    assert first.result("NOOP")
+    for client in [first, *several]:
+        client.close()
+
+
+def test_a_bad_file_stops_the_start(make_gateway, make_backend, tmp_path):
+    deny = tmp_path / "deny"
+    deny.write_text("192.0.2.0/24\n192.0.2.1/24\n")
+    gateway = make_gateway({"a": backend(make_backend())},
+                           limits={"deny_file": deny})
+    result = gateway.check("-t")
+    assert result.returncode != 0
+    assert f"{deny}:2:" in result.stderr + result.stdout
+
+
+def test_a_killed_worker_holds_nothing(make_limited):
+    gateway = make_limited(connections_per_ip=4)
+    gateway.deaths_expected = True
+    held = [gateway.login(source=address(1)) for _ in range(4)]
+    assert is_refused(gateway, address(1))
+    for pid in gateway.pids("worker"):
+        os.kill(pid, 9)
+    for client in held:
+        client.close()
+    wait_for(lambda: len(gateway.events("role", state="ready",
+                                        role="worker")) >= 4, 10,
+             "new workers")
+    again = [gateway.login(source=address(1)) for _ in range(4)]
+    assert is_refused(gateway, address(1))
+    for client in again:
+        client.close()
+
+
+def test_a_flood_of_refusals_does_not_fill_the_log(make_limited):
+    gateway = make_limited(deny="127.1.0.1/32")
+    before = gateway.log.stat().st_size
+    for _ in range(5000):
+        tcp(gateway.port, address(0)).close()
+    gateway.wait_event("summary", 20, name="refused", why="denied")
+    assert gateway.log.stat().st_size - before < 300000
+    assert counter(gateway, "refused_denied") >= 5000
+
+
+def test_full_handshakes_over_the_rate(make_limited):
+    """Strangers in a crowd are refused, a resumption and who logged in lately
+    are not."""
+    gateway = make_limited(handshake_rate="20/m")
+    tls = context()
+    first = gateway.login(source=address(1), tls=tls)
+    first.result("NOOP")
+    session = first.tls.session
+    first.close()
+    refused = 0
+    for n in range(80):
+        try:
+            gateway.client(source=address(2)).close()
+        except OSError:
+            refused += 1
+    assert refused > 20
+    gateway.login(source=address(1)).close()
+    resumed = gateway.login(source=address(3), tls=tls, session=session)
+    assert resumed.tls.session_reused
+    resumed.close()
+    gateway.wait_event("session", why="handshake_rate")
+
+
+def test_handshakes_in_flight(make_limited):
+    """At the cap the crowd's oldest goes, the newcomer never."""
+    gateway = make_limited(handshakes_in_flight=20, preauth_per_ip=1000)
+    crowd = [tcp(gateway.port, address(1)) for _ in range(60)]
+    for n in range(2, 12):
+        gateway.login(source=address(n)).close()
+    assert counter(gateway, "shed") > 0
+    for sock in crowd:
+        sock.close()
+
+
+def slow_clients(gateway, n):
+    """n each of: nothing, one octet, half a ClientHello, half a command."""
+    made = []
+    for number in range(n):
+        source = address(number % 200)
+        made.append(tcp(gateway.port, source))
+        made.append(tcp(gateway.port, source))
+        made[-1].sendall(b"\x16")
+        half = Client(gateway.port, source=source, handshake=False)
+        try:
+            half.tls.do_handshake()
+        except OSError:
+            pass
+        hello = half._outgoing.read()
+        half.socket.sendall(hello[:len(hello) // 2])
+        made.append(half.socket)
+    return made
+
+
+def test_slow_attackers(make_gateway, make_backend):
+    gateway = make_gateway(
+        {"a": backend(make_backend())}, tls={"handshake_timeout": "4s"},
+        limits={**LIMITED, "preauth_timeout": "3s"})
+    gateway.start().wait_up()
+    before = sum(map(memory_of, gateway.pids("worker")))
+    start = time.monotonic()
+    commands = [gateway.client(source=address(n)) for n in range(20)]
+    for client in commands:
+        client.greeting()
+        client.send("a LOG")
+    made = slow_clients(gateway, scaled(200))
+    begun = time.monotonic()
+
+    def gone():
+        return counter(gateway, "connections") == 0
+    wait_for(gone, 4 + 1 + 3.5 + time.monotonic() - start,
+             "every one of them gone")
+    assert time.monotonic() - begun < 4 + 1 + 3.5
+    gateway.login(source=address(300)).close()
+    after = sum(map(memory_of, gateway.pids("worker")))
+    assert after < before + (4 << 20)
+    for sock in made:
+        sock.close()
+
+
+def header(client):
+    return f"PROXY TCP4 {client} 198.51.100.1 5555 993\r\n".encode()
+
+
+def test_behind_a_balancer(make_gateway, make_backend):
+    """The clients that headers name are limited, the balancer never is."""
+    gateway = make_gateway(
+        {"a": backend(make_backend(proxy=2), "proxy_v2")},
+        listen={"proxy_protocol": "required", "proxy_from": "127.0.0.3/32"},
+        limits={"exempt": "192.0.2.99/32", "connections_per_ip": 2})
+    plain = Client
+
+    def client(before=header("192.0.2.99"), **options):
+        return plain(gateway.port, before=before, **options)
+    gateway.client = client
+    gateway._shakes_hands = lambda: shakes(gateway)
+    gateway.start().wait_up()
+    held = [client(header("192.0.2.7")).logged_in() for _ in range(2)]
+    with pytest.raises(OSError):
+        client(header("192.0.2.7")).logged_in()
+    event = gateway.wait_event("refused", why="connections_per_ip")
+    assert event["peer"].startswith("192.0.2.7")
+    held += [client(header(f"192.0.2.{n}")).logged_in()
+             for n in range(20, 40)]
+    seen = len(gateway.events("session"))
+    for _ in range(20):
+        tcp(gateway.port).close()
+    local = b"\r\n\r\n\0\r\nQUIT\n" + bytes([0x20, 0]) + struct.pack(">H", 0)
+    for _ in range(5):
+        sock = tcp(gateway.port)
+        sock.sendall(local)
+        sock.close()
+    wait_for(lambda: counter(gateway, "proxy_bare") >= 20, 5)
+    wait_for(lambda: counter(gateway, "proxy_local") >= 5, 5)
+    assert len(gateway.events("session")) == seen
+    for one in held:
+        one.close()
+
+
+def shakes(gateway):
+    assert gateway.process.poll() is None, gateway.report()
+    try:
+        gateway.client().close()
+        return True
+    except OSError:
+        return False
