@@ -171,10 +171,11 @@ tls_engine_use(struct tls_engine *engine, const struct config *config,
 	engine->n_sections = 0;
 	engine->config = NULL;
 	engine->tickets = tickets;
-	if (config != NULL)
-		engine->sections = sections_new(config);
+	if (config == NULL)
+		return;
+	engine->sections = sections_new(config);
 	if (engine->sections == NULL)
-		return; /* out of memory, or no snapshot: nobody gets in */
+		return; /* out of memory: nobody gets in */
 	engine->n_sections = config->tls.n;
 	engine->config = config;
 }
