@@ -299,39 +299,6 @@ store(struct loader *loader, uint32_t i, const struct judged *judged)
 	append_key(loader, judged->key);
 }
 
-bool
-certificate_is_same(const struct config *old_config,
-    const struct config_certificate *old, const struct config *config,
-    const struct config_certificate *certificate)
-{
-	const struct text *a = config_items(old_config, old->ders);
-	const struct text *b = config_items(config, certificate->ders);
-
-	if (old->ders.n != certificate->ders.n)
-		return false;
-	for (uint32_t i = 0; i < old->ders.n; i++) {
-		if (!span_equal(config_span(old_config, a[i]),
-			config_span(config, b[i])))
-			return false;
-	}
-	return true;
-}
-
-const struct config_certificate *
-certificate_find(const struct config *config, const char *name, uint32_t hint)
-{
-	uint32_t n = config->certificates.n;
-
-	for (uint32_t i = 0; i < n; i++) {
-		const struct config_certificate *at =
-		    config_certificate_at(config, (hint + i) % n);
-
-		if (strcmp(config_text(config, at->name), name) == 0)
-			return at;
-	}
-	return NULL;
-}
-
 /* Of the running configuration, when it serves. */
 static const struct config_certificate *
 find_section(const struct loader *loader, uint32_t i)
@@ -397,6 +364,46 @@ warn_about(const struct loader *loader, uint32_t i, const struct judged *judged,
 		    "others than its owner may use it: chmod 600");
 }
 
+/* It was issued like the old one, but what stood behind that is not there. */
+static bool
+lacks_intermediate(const struct loader *loader,
+    const struct config_certificate *old, const struct judged *judged)
+{
+	const struct text *ders = config_items(loader->running, old->ders);
+	struct span der = config_span(loader->running, ders[0]);
+	const uint8_t *bytes = der.data;
+	X509 *leaf;
+	bool lacks;
+
+	if (judged->n_chain != 1 || old->ders.n < 2)
+		return false;
+	leaf = d2i_X509(NULL, &bytes, (long)der.len);
+	lacks =
+	    leaf != NULL && X509_NAME_cmp(X509_get_issuer_name(leaf),
+				X509_get_issuer_name(judged->chain[0])) == 0;
+	X509_free(leaf);
+	return lacks;
+}
+
+/* A renewal must not be worse than what it takes the place of. */
+static bool
+check_renewal(const struct loader *loader, uint32_t i,
+    const struct judged *judged, struct fault *fault)
+{
+	const struct config_certificate *old = find_section(loader, i);
+
+	if (old == NULL)
+		return true;
+	if (judged->not_after < loader->now && old->not_after >= loader->now) {
+		fault_set(fault, "has expired");
+		return false;
+	}
+	if (!lacks_intermediate(loader, old, judged))
+		return true;
+	fault_set(fault, "the intermediate certificate is missing");
+	return false;
+}
+
 static const char *
 judge(struct loader *loader, uint32_t i, struct span chain, struct span key,
     struct judged *judged, struct fault *fault)
@@ -408,7 +415,8 @@ judge(struct loader *loader, uint32_t i, struct span chain, struct span key,
 	if (judged_read_chain(judged, chain, fault) &&
 	    judged_read_key(judged, key, fault) &&
 	    judged_check(judged, loader->now, pin, fault) &&
-	    check_names(loader, i, judged, fault))
+	    check_names(loader, i, judged, fault) &&
+	    check_renewal(loader, i, judged, fault))
 		return NULL;
 	return text_of(
 	    loader, fault->about_key ? certificate->key : certificate->chain);

@@ -159,7 +159,12 @@ BROKEN = {
         (place / "live.pem").read_bytes()[:300]),
     "not yet valid": lambda place, certs: replace(
         early(certs), place / "live.pem"),
+    "expired": lambda place, certs: expired(place, certs),
     "missing intermediate": lambda place, certs: (
+        place / "live.pem").write_bytes(
+            (place / "live.pem").read_bytes().split(b"-----END")[0] +
+            b"-----END CERTIFICATE-----\n"),
+    "wrong order": lambda place, certs: (
         place / "live.pem").write_bytes(stranger_behind(place, certs)),
     "unreadable": lambda place, certs: unreadable(place / "live.pem"),
     "empty": lambda place, certs: (place / "live.pem").write_bytes(b""),
@@ -170,6 +175,12 @@ BROKEN = {
 def early(certs):
     """Valid from tomorrow: with the same key it would be fine but for that."""
     return certs.leaf("early", starts=86400).chain
+
+
+def expired(place, certs):
+    leaf = certs.leaf("past", seconds=-60)
+    replace(leaf.key, place / "live.key")
+    replace(leaf.chain, place / "live.pem")
 
 
 def stranger_behind(place, certs):
