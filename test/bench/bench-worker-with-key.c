@@ -6,14 +6,15 @@
  * scripts/bench-handshake puts the other roles beside it.
  */
 /* needs: proxy/worker/main.c proxy/worker/accept.c proxy/worker/conn.c */
-/* needs: proxy/worker/dial.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/events.c */
-/* needs: proxy/worker/shakes.c proxy/session/ */
-/* needs: proxy/limits/admission.c proxy/imap/ proxy/ipc/ proxy/base/ */
-/* needs: config/snapshot.c backends/pool.c backends/balance.c */
-/* needs: backends/reply.c backends/proxyhdr.c tls/stream.c tls/hello.c */
-/* needs: tls/failure.c tls/policy.c tls/names.c tls/ticket.c tls/random.c */
-/* needs: tls/section.c tls/client_check.c tls/x509.c tls/key.c */
+/* needs: proxy/worker/dial.c proxy/worker/choose.c tls/backend.c */
+/* needs: tls/backends.c proxy/worker/pools.c proxy/worker/wheel.c */
+/* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
+/* needs: proxy/session/ proxy/limits/admission.c proxy/imap/ proxy/ipc/ */
+/* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c */
+/* needs: backends/reply.c backends/hash.c backends/live.c config/route.c */
+/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
+/* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c tls/section.c */
+/* needs: tls/client_check.c tls/x509.c tls/key.c */
 /* libs: boringssl uv */
 #include <libgen.h>
 #include <limits.h>

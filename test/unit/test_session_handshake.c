@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/session/ proxy/imap/ proxy/limits/admission.c proxy/ipc/ */
 /* needs: proxy/base/ backends/reply.c backends/proxyhdr.c backends/pool.c */
+/* needs: backends/hash.c config/route.c */
 /* needs: tls/ config/load.c config/check.c config/schema.c */
 /* needs: config/builder.c config/draft.c config/value.c */
 /* needs: config/value_list.c config/value_format.c */
