@@ -25,7 +25,10 @@ _sallyport()
 	case $command in
 	"") words="ctl -c -t -T -V -h" ;;
 	ctl) words="status sessions top kick backends certificates listeners
-		why tls-report reload drain log-level help -c -s --json" ;;
+		why tls-report limits ban unban deny reload drain log-level help
+		-c -s --json" ;;
+	limits) [ -n "$noun" ] || words="show top" ;;
+	deny) [ -n "$noun" ] || words="reload" ;;
 	top) words="user address backend" ;;
 	kick) [ -n "$noun" ] || words="user id backend address" ;;
 	sessions) words="user= address= backend= state= tls= listener= id="

@@ -12,12 +12,16 @@
 
 #include <stdint.h>
 
+#include "proxy/base/addr.h"
 #include "proxy/ipc/channel.h"
 
 enum request_kind {
 	REQUEST_RELOAD = 1, /* answered when every role has acknowledged */
 	REQUEST_DRAIN,	    /* answered at once */
 	REQUEST_KICK,	    /* session ids, uint64_t each; slot: the worker */
+	REQUEST_BAN,	    /* struct request_ban */
+	REQUEST_UNBAN,	    /* the same */
+	REQUEST_NETWORKS,   /* read deny_file and exempt_file again */
 };
 
 enum request_reply {
@@ -29,6 +33,13 @@ enum request_reply {
 struct request_head {
 	uint32_t kind; /* enum request_kind */
 	uint32_t uid;  /* who asked, by SO_PEERCRED */
+};
+
+#define REQUEST_BAN_MAX_MS (UINT64_C(365) * 86400 * 1000)
+struct request_ban {
+	struct addr addr;
+	uint32_t zero;
+	uint64_t ban_ms; /* 0 for UNBAN */
 };
 
 #define REQUEST_BODY_MAX (CHANNEL_BODY_MAX - sizeof(struct request_head))

@@ -2,6 +2,7 @@
 /* See request.h. Called by child.c and reload.c. */
 #include "proxy/master/request.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/ipc/request.h"
@@ -75,6 +76,58 @@ do_kick(struct master *master, const struct message *message)
 	answer_text(master, message->arg, REPLY_GOOD, "");
 }
 
+static bool
+take_ban(const struct message *message, struct request_ban *out)
+{
+	if (message->len != sizeof(struct request_head) + sizeof(*out))
+		return false;
+	memcpy(out, message->body + sizeof(struct request_head), sizeof(*out));
+	return (out->addr.family == ADDR_IPV4 ||
+		   out->addr.family == ADDR_IPV6) &&
+	       out->ban_ms <= REQUEST_BAN_MAX_MS;
+}
+
+/* A ban is of the longest prefix that the address counts for; taking one back
+ * is of all of them. */
+static void
+do_ban(struct master *master, const struct message *message)
+{
+	struct request_ban ban;
+	struct rung rungs[LADDER_MAX];
+	char ip[ADDR_TEXT_MAX], line[ADDR_TEXT_MAX + 32];
+	if (!take_ban(message, &ban)) {
+		answer_text(master, message->arg, REPLY_FAILED, "malformed");
+		return;
+	}
+	uint32_t n = ladder_rungs(master_config(master), &ban.addr, rungs);
+	for (uint32_t i = 0; i < n && (i == 0 || ban.ban_ms == 0); i++)
+		if (!limiter_ban(&master->areas.table, &rungs[i],
+			master_now_ms(master), ban.ban_ms)) {
+			answer_text(master, message->arg, REPLY_FAILED,
+			    "there is no room in the table");
+			return;
+		}
+	struct prefix prefix =
+	    ladder_prefix(rungs[0].name, rungs[0].family, rungs[0].bits);
+	snprintf(line, sizeof(line), "%s/%u is %sbanned",
+	    addr_text_ip(&prefix.addr, ip), prefix.bits,
+	    ban.ban_ms == 0 ? "not " : "");
+	answer_text(master, message->arg, REPLY_LINE, line);
+	answer_text(master, message->arg, REPLY_GOOD, "");
+}
+
+static void
+do_networks(struct master *master, const struct message *message)
+{
+	if (master->state != MASTER_RUNNING || master->reload_asked != 0) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "a reload is under way, or the gateway starts or stops");
+		return;
+	}
+	master->reload_asked = message->arg;
+	reload_request_certificates(master);
+}
+
 static const struct {
 	enum request_kind kind;
 	void (*run)(struct master *master, const struct message *message);
@@ -82,6 +135,9 @@ static const struct {
     {REQUEST_RELOAD, do_reload},
     {REQUEST_DRAIN, do_drain},
     {REQUEST_KICK, do_kick},
+    {REQUEST_BAN, do_ban},
+    {REQUEST_UNBAN, do_ban},
+    {REQUEST_NETWORKS, do_networks},
 };
 
 void

@@ -13,10 +13,11 @@
 /* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
 /* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
 /* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
-/* needs: proxy/observer/trace.c proxy/limits/admission.c */
-/* needs: proxy/limits/networks.c proxy/limits/limiter.c */
-/* needs: proxy/limits/decide.c proxy/limits/ladder.c */
-/* needs: proxy/limits/logins.c proxy/base/siphash.c */
+/* needs: proxy/observer/trace.c proxy/observer/command_limits.c */
+/* needs: proxy/limits/admission.c proxy/limits/networks.c */
+/* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/logins.c proxy/limits/ladder.c */
+/* needs: proxy/base/siphash.c */
 /* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */
 /* needs: proxy/ipc/channel.c proxy/ipc/area.c proxy/ipc/event.c */
 /* needs: proxy/ipc/slot.c proxy/ipc/tally.c proxy/ipc/role.c */
@@ -62,6 +63,7 @@ struct source {
 };
 
 struct observer {
+	uint32_t n_slots;
 	uv_loop_t loop;
 	uv_poll_t channel;
 	uv_timer_t tick;
@@ -190,6 +192,7 @@ on_hello(struct observer *observer, const struct message *message)
 	memcpy(&hello, message->body, sizeof(hello));
 	if (hello.layout != IPC_LAYOUT)
 		role_fatal("this is another version's master");
+	observer->n_slots = hello.n_slots;
 	if (hello.started_ms != 0)
 		observer->view.started_ms = hello.started_ms;
 }
@@ -210,12 +213,20 @@ on_area(struct observer *observer, struct message *message)
 	} else if (message->arg == AREA_BACKENDS) {
 		mapping = &view->backends;
 		min = sizeof(struct backends_area);
+	} else if (message->arg == AREA_LIMITER) {
+		mapping = &view->limits;
+		min = 1;
 	}
 	int fd = message_take_fd(message);
 	if (mapping != NULL && (fd < 0 || !view_map(mapping, fd, min)))
 		role_fatal("cannot map a shared area");
 	if (fd >= 0)
 		close(fd);
+	/* Only looked at: the mapping is read-only. */
+	if (mapping == &view->limits &&
+	    !limiter_attach(&view->limiter, (void *)(uintptr_t)mapping->data,
+		mapping->size, observer->n_slots, LIMITER_NONE))
+		role_fatal("the limiter's area is not what it says");
 }
 
 static void

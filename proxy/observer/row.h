@@ -41,6 +41,12 @@ command_fn command_kick;
 command_fn command_why;
 command_fn command_tls_report;
 
+/* command_limits.c */
+command_fn command_limits;
+command_fn command_ban;
+command_fn command_unban;
+command_fn command_deny;
+
 /* command_change.c */
 command_fn command_reload;
 command_fn command_drain;

@@ -11,6 +11,7 @@
 #include "backends/load.h"
 #include "config/config.h"
 #include "proxy/ipc/slot.h"
+#include "proxy/limits/limiter.h"
 
 #define VIEW_SLOTS_MAX 64 /* workers of config_gateway */
 
@@ -27,8 +28,10 @@ struct view {
 	struct mapping slots[VIEW_SLOTS_MAX]; /* struct slot_area */
 	struct mapping loads[VIEW_SLOTS_MAX]; /* struct load_area */
 	struct mapping backends;	      /* struct backends_area */
-	const struct config *config;	      /* NULL before the first */
-	uint64_t started_ms;		      /* CLOCK_MONOTONIC */
+	struct mapping limits;		      /* struct limiter_area */
+	struct limiter limiter;	     /* on it; area NULL: not received */
+	const struct config *config; /* NULL before the first */
+	uint64_t started_ms;	     /* CLOCK_MONOTONIC */
 	int master_pid;
 	/* the observer's own memory; never NULL in the observer */
 	struct ledger *ledger;

@@ -9,6 +9,7 @@
  */
 /* needs: proxy/observer/trace.c proxy/observer/alarm.c proxy/observer/plot.c */
 /* needs: proxy/observer/history.c proxy/limits/admission.c */
+/* needs: proxy/observer/command_limits.c */
 /* needs: proxy/limits/networks.c proxy/limits/limiter.c */
 /* needs: proxy/limits/decide.c proxy/limits/ladder.c */
 /* needs: proxy/limits/logins.c proxy/base/siphash.c */

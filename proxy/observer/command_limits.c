@@ -1,0 +1,278 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Commands about the limits: what they would decide about an address and why,
+ * who holds most, and bans by hand. Looking is done here in the limiter's area;
+ * changes are the master's to make.
+ */
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "proxy/base/parse.h"
+#include "proxy/ipc/request.h"
+#include "proxy/limits/admission.h"
+#include "proxy/limits/gcra.h"
+#include "proxy/limits/logins.h"
+#include "proxy/limits/table.h"
+#include "proxy/observer/row.h"
+
+#define TOP_MAX 20
+
+static uint64_t
+now_ms(void)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static const char *
+prefix_text(const struct limiter_entry *entry, char buf[ADDR_TEXT_MAX + 4])
+{
+	char ip[ADDR_TEXT_MAX];
+	struct prefix prefix = ladder_prefix(atomic_load(&entry->name),
+	    atomic_load(&entry->family), atomic_load(&entry->bits));
+	snprintf(buf, ADDR_TEXT_MAX + 4, "%s/%u",
+	    addr_text_ip(&prefix.addr, ip), prefix.bits);
+	return buf;
+}
+
+/* By which the limits of this entry are multiplied. */
+static uint64_t
+factor_of(const struct config *config, const struct limiter_entry *entry)
+{
+	const struct config_rung *rung =
+	    config_items(config, config->limits.ipv6_ladder);
+	if (atomic_load(&entry->family) == ADDR_IPV6)
+		for (uint32_t i = 0; i < config->limits.ipv6_ladder.n; i++)
+			if (rung[i].bits == atomic_load(&entry->bits))
+				return rung[i].factor;
+	return 1;
+}
+
+static uint64_t
+level_of(const _Atomic uint64_t *word, const struct config_rate *rate,
+    uint64_t factor)
+{
+	return gcra_level(
+	    word, gcra_interval(rate, factor), now_ms() * GCRA_NS);
+}
+
+static void
+put_entry(const struct view *view, const struct limiter_entry *entry,
+    struct reply *reply)
+{
+	const struct config_limits *limits = &view->config->limits;
+	uint64_t factor = factor_of(view->config, entry);
+	uint64_t failures =
+	    level_of(&entry->failures, &limits->auth_failures_per_ip, factor);
+	uint32_t login_s = atomic_load(&entry->login_s);
+	uint64_t now_s = now_ms() / 1000;
+	char prefix[ADDR_TEXT_MAX + 4];
+	struct row row;
+	struct outbuf *out = row_begin(&row);
+	json_str(out, "prefix", prefix_text(entry, prefix));
+	json_u64(out, "factor", factor);
+	json_u64(
+	    out, "connections", limiter_connections(&view->limiter, entry));
+	json_u64(out, "preauth", limiter_preauth(&view->limiter, entry));
+	json_u64(out, "connects",
+	    level_of(&entry->connects, &limits->connect_rate_per_ip, factor));
+	json_u64(out, "failures", failures);
+	json_u64(out, "delay_ms",
+	    logins_delay_of(
+		failures, limits->auth_failures_per_ip.count * factor));
+	json_u64(out, "ban_s", limiter_ban_left(entry, now_ms()) / 1000);
+	json_i64(out, "login_age_s",
+	    login_s == 0      ? -1
+	    : login_s > now_s ? 0
+			      : (int64_t)(now_s - login_s));
+	row_end(&row, reply);
+}
+
+static const char *
+verdict_text(enum limiter_verdict verdict)
+{
+	switch (verdict) {
+	case LIMITER_ADMIT:
+		return "admit";
+	case LIMITER_BANNED:
+		return admission_name(ADMISSION_BANNED);
+	case LIMITER_CONNECTIONS:
+		return admission_name(ADMISSION_CONNECTIONS);
+	case LIMITER_RATE:
+		return admission_name(ADMISSION_RATE);
+	case LIMITER_FULL:
+		return admission_name(ADMISSION_TABLE);
+	}
+	return "unknown";
+}
+
+static void
+put_decisions(
+    const struct view *view, const struct addr *addr, struct reply *reply)
+{
+	const struct config *config = view->config;
+	bool exempt = admission_is_exempt(config, addr);
+	for (uint32_t i = 0; i < config->listens.n; i++) {
+		enum admission admission = admission_of_client(config, i, addr);
+		const char *decision = admission_name(admission);
+		if (admission == ADMISSION_ADMIT && !exempt)
+			decision = verdict_text(limiter_peek(
+			    &view->limiter, config, addr, now_ms()));
+		struct row row;
+		struct outbuf *out = row_begin(&row);
+		json_text(out, "listener",
+		    config_span(config, config_listen_at(config, i)->name));
+		json_str(out, "decision", decision);
+		json_bool(out, "exempt", exempt);
+		json_bool(out, "observe", config->limits.observe);
+		row_end(&row, reply);
+	}
+}
+
+static enum command_result
+show(struct command *command, struct reply *reply)
+{
+	const struct view *view = command->view;
+	struct rung rungs[LADDER_MAX];
+	struct addr addr;
+	if (command->n_args != 2 || !addr_parse_ip(command->args[1], &addr))
+		return row_fail(reply, "expected limits show ADDRESS");
+	uint32_t n = ladder_rungs(view->config, &addr, rungs);
+	for (uint32_t i = 0; i < n; i++) {
+		const struct limiter_entry *entry = limiter_find(&view->limiter,
+		    limiter_rung_hash(&view->limiter, &rungs[i]));
+		if (entry != NULL)
+			put_entry(view, entry, reply);
+	}
+	put_decisions(view, &addr, reply);
+	return COMMAND_DONE;
+}
+
+/* --- top ------------------------------------------------------------------ */
+
+struct top {
+	uint32_t n;
+	uint64_t scores[TOP_MAX];
+	const struct limiter_entry *entries[TOP_MAX];
+};
+
+/* Connections first, then bans, then failures; 0: not worth a line. */
+static uint64_t
+score_of(const struct view *view, const struct limiter_entry *entry)
+{
+	const struct config_limits *limits = &view->config->limits;
+	uint64_t score = limiter_connections(&view->limiter, entry);
+	uint64_t failures = level_of(&entry->failures,
+	    &limits->auth_failures_per_ip, factor_of(view->config, entry));
+	if (atomic_load(&entry->kind) != LIMITER_PREFIX)
+		return 0;
+	score = score << 32 | (failures < UINT16_MAX ? failures : UINT16_MAX);
+	return limiter_ban_left(entry, now_ms()) > 0 ? score | 1U << 16 : score;
+}
+
+static void
+offer(struct top *top, const struct limiter_entry *entry, uint64_t score)
+{
+	uint32_t at = top->n < TOP_MAX ? top->n++ : TOP_MAX - 1;
+	if (at == TOP_MAX - 1 && top->n == TOP_MAX &&
+	    top->entries[at] != NULL && top->scores[at] >= score)
+		return;
+	for (; at > 0 && top->scores[at - 1] < score; at--) {
+		top->scores[at] = top->scores[at - 1];
+		top->entries[at] = top->entries[at - 1];
+	}
+	top->scores[at] = score;
+	top->entries[at] = entry;
+}
+
+static enum command_result
+show_top(struct command *command, struct reply *reply)
+{
+	const struct view *view = command->view;
+	struct top top = {0};
+	if (command->n_args != 1)
+		return row_fail(reply, "limits top has no arguments");
+	for (uint32_t i = 0; i < limiter_n_entries(&view->limiter); i++) {
+		const struct limiter_entry *entry =
+		    limiter_at(&view->limiter, i);
+		uint64_t score = entry == NULL ? 0 : score_of(view, entry);
+		if (score > 0)
+			offer(&top, entry, score);
+	}
+	for (uint32_t i = 0; i < top.n; i++)
+		put_entry(view, top.entries[i], reply);
+	return COMMAND_DONE;
+}
+
+enum command_result
+command_limits(struct command *command, struct reply *reply)
+{
+	if (command->view->config == NULL ||
+	    command->view->limiter.area == NULL)
+		return row_fail(reply, "the limits are not known yet");
+	if (span_equal(command->args[0], span_str("show")))
+		return show(command, reply);
+	if (span_equal(command->args[0], span_str("top")))
+		return show_top(command, reply);
+	return row_fail(reply, "expected limits show ADDRESS or limits top");
+}
+
+/* --- changes -------------------------------------------------------------- */
+
+static enum command_result
+ask(struct command *command, enum request_kind kind,
+    const struct request_ban *ban, struct reply *reply)
+{
+	struct request_head head = {.kind = kind, .uid = command->uid};
+	struct message message = {.type = MESSAGE_REQUEST,
+	    .arg = command->number,
+	    .len = sizeof(head)};
+	memcpy(message.body, &head, sizeof(head));
+	if (ban != NULL) {
+		memcpy(message.body + sizeof(head), ban, sizeof(*ban));
+		message.len += (uint32_t)sizeof(*ban);
+	}
+	row_audit(command, 1);
+	if (!command->send(&message))
+		return row_fail(reply, "the master cannot be told");
+	return COMMAND_WAITS;
+}
+
+enum command_result
+command_ban(struct command *command, struct reply *reply)
+{
+	const struct config *config = command->view->config;
+	struct request_ban ban = {.ban_ms = 0};
+	if (config == NULL)
+		return row_fail(reply, "the limits are not known yet");
+	if (!addr_parse_ip(command->args[0], &ban.addr))
+		return row_fail(reply, "expected an address");
+	if (admission_is_exempt(config, &ban.addr))
+		return row_fail(reply, "this address is exempt");
+	ban.ban_ms = config->limits.auth_ban_ms;
+	if (command->n_args == 2 &&
+	    (!parse_duration(command->args[1], &ban.ban_ms) ||
+		ban.ban_ms == 0 || ban.ban_ms > REQUEST_BAN_MAX_MS))
+		return row_fail(
+		    reply, "expected a time such as 10m, at most 365d");
+	return ask(command, REQUEST_BAN, &ban, reply);
+}
+
+enum command_result
+command_unban(struct command *command, struct reply *reply)
+{
+	struct request_ban ban = {.ban_ms = 0};
+	if (!addr_parse_ip(command->args[0], &ban.addr))
+		return row_fail(reply, "expected an address");
+	return ask(command, REQUEST_UNBAN, &ban, reply);
+}
+
+enum command_result
+command_deny(struct command *command, struct reply *reply)
+{
+	if (!span_equal(command->args[0], span_str("reload")))
+		return row_fail(reply, "expected deny reload");
+	return ask(command, REQUEST_NETWORKS, NULL, reply);
+}
