@@ -4,6 +4,7 @@ import os
 
 import pytest
 
+from support import CLIENT
 from support.client import is_refused
 from support.gateway import backend
 
@@ -16,7 +17,7 @@ def address(n):
 def make_limited(make_gateway, make_backend):
     def make(**limits):
         made = make_gateway({"a": backend(make_backend())},
-                            limits={"exempt": "", **limits})
+                            limits={"exempt": f"{CLIENT}/32", **limits})
         made.start().wait_up()
         return made
     return make
