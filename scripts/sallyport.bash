@@ -24,7 +24,7 @@ _sallyport()
 	done
 	case $command in
 	"") words="ctl -c -t -T -V -h" ;;
-	ctl) words="status sessions top kick backends certificates listeners
+	ctl) words="status sessions top kick backend backends certificates listeners
 		why tls-report limits ban unban deny reload drain log-level help
 		-c -s --json" ;;
 	limits) [ -n "$noun" ] || words="show top" ;;

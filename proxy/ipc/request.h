@@ -22,6 +22,7 @@ enum request_kind {
 	REQUEST_BAN,	    /* struct request_ban */
 	REQUEST_UNBAN,	    /* the same */
 	REQUEST_NETWORKS,   /* read deny_file and exempt_file again */
+	REQUEST_BACKEND,    /* its name; slot: enum backend_admin */
 };
 
 enum request_reply {

@@ -128,6 +128,18 @@ do_networks(struct master *master, const struct message *message)
 	reload_request_certificates(master);
 }
 
+/* What the slot means is the monitor's to check. */
+static void
+do_backend(struct master *master, const struct message *message)
+{
+	struct message order = {.type = MESSAGE_BACKEND, .slot = message->slot};
+	order.len = message->len - (uint32_t)sizeof(struct request_head);
+	memcpy(
+	    order.body, message->body + sizeof(struct request_head), order.len);
+	child_send(master_child(master, CHILD_MONITOR), &order);
+	answer_text(master, message->arg, REPLY_GOOD, "");
+}
+
 static const struct {
 	enum request_kind kind;
 	void (*run)(struct master *master, const struct message *message);
@@ -138,6 +150,7 @@ static const struct {
     {REQUEST_BAN, do_ban},
     {REQUEST_UNBAN, do_ban},
     {REQUEST_NETWORKS, do_networks},
+    {REQUEST_BACKEND, do_backend},
 };
 
 void

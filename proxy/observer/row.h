@@ -50,6 +50,7 @@ command_fn command_deny;
 /* command_change.c */
 command_fn command_reload;
 command_fn command_drain;
+command_fn command_backend;
 command_fn command_log_level;
 
 #endif
