@@ -7,7 +7,20 @@
 #ifndef SESSION_INTERNAL_H
 #define SESSION_INTERNAL_H
 
+#include "proxy/session/admit.h"
+#include "proxy/session/dialogue.h"
 #include "proxy/session/session.h"
+
+/* How long an end may take to read what it is owed after the session. */
+#define LINGER_MS 3000
+/* The same when the worker has to leave. */
+#define LINGER_DRAIN_MS 500
+/* The rest of a session of which one direction has ended, without traffic. */
+#define HALF_CLOSED_MS 30000
+/* How often a login that waits for a backend looks again. */
+#define BACKEND_POLL_MS 100
+/* The same when everything that is up was tried without success. */
+#define BACKEND_RETRY_MS 500
 
 #define BAD_COMMANDS_MAX 3 /* PROTOCOL 1.6 */
 /* A client that tries on and on holds a connection whose deadline stands still:
@@ -95,38 +108,6 @@ void attempt_deadline(struct session *session);
 void attempt_respond(struct session *session, struct span line);
 /* Forgets the backend of the current attempt, if any. */
 void attempt_drop_backend(struct session *session);
-
-/* dialogue.c: the plaintext between us and a backend during a login. */
-/* Pieces of env->plain that hold plaintext of both peers. */
-#define DIALOGUE_PLAIN ((size_t)2 * TLS_RECORD_MAX)
-/* Around a step. False: out of memory. */
-bool dialogue_open(struct session *session);
-bool dialogue_close(struct session *session);
-/* TLS_OK when plaintext can flow. */
-enum tls_status dialogue_handshake(struct session *session);
-/* What the backend said and nobody has parsed; NULL: nothing. */
-struct span *dialogue_pull(struct session *session);
-/* Where to write what it shall hear; end sends it. False: it cannot. */
-struct outbuf *dialogue_begin(struct session *session, struct outbuf *said);
-bool dialogue_end(struct session *session, struct outbuf *said);
-
-/* admit.c */
-void admit_note_state(
-    struct session *session, enum session_state from, enum session_state to);
-/* Whatever it holds in the limiter. */
-void admit_release(struct session *session);
-/* The address is known: HANDSHAKE, or ACCEPT until there is room. */
-void admit_to_handshake(struct session *session);
-void admit_deadline(struct session *session);
-/* session->client came with a PROXY header. False: refused, DONE. */
-bool admit_client(struct session *session);
-/* How long the login has to wait for failures before it, in ms; LOGIN_BANNED
- * (proxy/limits/logins.h): ask nobody. */
-uint32_t admit_login(struct session *session);
-/* The credentials were wrong. True: the prefix is banned. */
-bool admit_note_failure(struct session *session);
-/* They were good. */
-void admit_note_login(struct session *session);
 
 /* report.c */
 void report_start(struct session *session, uint32_t listen);

@@ -32,17 +32,6 @@
 
 #define SESSION_ID_TEXT 17 /* 16 hexadecimal digits and a NUL */
 
-/* How long an end may take to read what it is owed after the session. */
-#define LINGER_MS 3000
-/* The same when the worker has to leave. */
-#define LINGER_DRAIN_MS 500
-/* The rest of a session of which one direction has ended, without traffic. */
-#define HALF_CLOSED_MS 30000
-/* How often a login that waits for a backend looks again. */
-#define BACKEND_POLL_MS 100
-/* The same when everything that is up was tried without success. */
-#define BACKEND_RETRY_MS 500
-
 enum dial {
 	DIAL_NONE,
 	DIAL_WANTED, /* the driver connects to session_backend() */

@@ -9,7 +9,10 @@
 /* needs: proxy/worker/dial.c proxy/worker/choose.c tls/backend.c */
 /* needs: tls/backends.c proxy/worker/pools.c proxy/worker/wheel.c */
 /* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
-/* needs: proxy/session/ proxy/limits/admission.c proxy/imap/ proxy/ipc/ */
+/* needs: proxy/session/ proxy/imap/ proxy/ipc/ */
+/* needs: proxy/limits/admission.c proxy/limits/networks.c */
+/* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c */
 /* needs: backends/reply.c backends/hash.c backends/live.c config/route.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
