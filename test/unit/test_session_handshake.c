@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/session/ proxy/imap/ proxy/limits/admission.c proxy/ipc/ */
+/* needs: proxy/limits/networks.c proxy/limits/limiter.c */
+/* needs: proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/logins.c */
 /* needs: proxy/base/ backends/reply.c backends/proxyhdr.c backends/pool.c */
 /* needs: backends/hash.c config/route.c */
 /* needs: tls/ config/load.c config/check.c config/schema.c */
@@ -60,6 +63,7 @@ rig_new(const struct fixture *f, uint32_t listen)
 	rig->env.tls = f->world->engine;
 	rig->env.config = builder_config(f->world->builder);
 	rig->env.now_ms = 1000;
+	refusals_init(&rig->env.refusals);
 	for (int i = 0; i < SIDE_MAX; i++)
 		make_slab(&rig->env.out[i]);
 	make_slab(&rig->env.plain);
