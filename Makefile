@@ -11,6 +11,8 @@ BUILD ?= build
 PYTHON ?= /usr/bin/python3
 SCALE ?= 1
 FUZZ_SECONDS ?= 60
+# End-to-end tests wait more than they compute.
+E2E_JOBS ?= 3
 JOBS ?= $(shell nproc)
 # Empty: Debian's android-libboringssl-dev. Else the prefix of another one.
 BORINGSSL ?=
@@ -201,7 +203,8 @@ check-fuzz: $(fuzz_programs)
 
 E2E ?= test/e2e
 check-e2e: all
-	@$(PYTHON) -B -m pytest -p no:cacheprovider -q $(PYTEST) $(E2E)
+	@$(PYTHON) -B -m pytest -p no:cacheprovider -q -n $(E2E_JOBS) \
+		--dist loadfile $(PYTEST) $(E2E)
 
 check-full:
 	+@scripts/bootstrap build check observe scan
