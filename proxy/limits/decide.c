@@ -13,8 +13,10 @@
 #include "proxy/limits/table.h"
 
 #define DAY_S UINT64_C(86400)
-/* handshake_rate = auto: what a core can do with an RSA key, nearly. */
-#define HANDSHAKES_PER_WORKER 1000
+/* handshake_rate = auto: what a core can do with an ECDSA key. Less would turn
+ * away who comes back after an outage; with an RSA key the cap of handshakes in
+ * flight is met first. */
+#define HANDSHAKES_PER_WORKER 4000
 /* Above the gateway's rate a prefix may still do this many. */
 static const struct config_rate fair_rate = {.count = 12, .period_ms = 1000};
 #define FAIR_BURST 20
