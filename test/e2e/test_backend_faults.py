@@ -32,7 +32,8 @@ def test_one_stops(pair):
         assert time.monotonic() - start < 5
     event = pair.wait_event("backend", backend="one")
     assert event
-    assert {e["backend"] for e in pair.events("session", user=USER)} == {"two"}
+    assert {e["backend"] for e in
+            pair.wait_events(6, "session", user=USER)} == {"two"}
 
 
 def test_both_stop_and_one_comes_back(pair):

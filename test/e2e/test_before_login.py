@@ -197,7 +197,7 @@ def test_failed_logins(client, gateway):
     assert client.line().startswith(b"* BYE")
     assert client.rest() == b"" and client.end == "close_notify"
     gateway.wait_event("session", why="login_attempts")
-    assert len(gateway.events("login")) == 3
+    assert len(gateway.wait_events(3, "login")) == 3
 
 
 def test_a_failed_login_can_be_repeated(client):

@@ -66,9 +66,11 @@ def test_atomic_renames(make, certs, place):
         replace(leaf.key, place / "live.key")
         replace(leaf.chain, place / "live.pem")
         serves(gateway, certs, leaf)
-    assert len(gateway.events("certificate", state="renewed")) == 3
+    assert len(gateway.wait_events(
+        3, "certificate", state="renewed")) == 3
     # Every one had a key of its own.
-    assert len(gateway.events("certificate", state="pin_changed")) == 3
+    assert len(gateway.wait_events(
+        3, "certificate", state="pin_changed")) == 3
     assert not gateway.events("certificate", state="refused")
 
 

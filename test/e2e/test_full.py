@@ -25,4 +25,5 @@ def test_newcomers_do_not_wait(make_gateway, make_backend):
     for client in newcomers:
         assert client.result("NOOP").startswith(b"OK")
         client.close()
-    assert len(gateway.events("session", why="shed")) == ROOM
+    assert len(gateway.wait_events(
+        ROOM, "session", why="shed")) == ROOM

@@ -182,11 +182,11 @@ def test_queue_is_bounded(make_gateway, make_backend):
     with gateway.client() as client:
         client.greeting()
         wait_for(lambda: b" NO [UNAVAILABLE]" in client.login()[-1], 1)
-    assert gateway.events("login", why="queue_full")
+    gateway.wait_event("login", why="queue_full")
     started = time.monotonic()
     answers = [client.until("a")[-1] for client in waiting]
     assert all(b" NO [UNAVAILABLE]" in answer for answer in answers), answers
     assert time.monotonic() - started < 5
-    assert len(gateway.events("login", why="pool_full")) == 2
+    assert len(gateway.wait_events(2, "login", why="pool_full")) == 2
     for client in waiting + [holder]:
         client.close()

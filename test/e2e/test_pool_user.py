@@ -195,7 +195,8 @@ def test_route(make_gateway, servers, make_backend):
     fresh.chmod(0o644)
     fresh.rename(rules)
     gateway.reload()
-    assert any("routes:1" in str(e) for e in gateway.events("problem"))
+    wait_for(lambda: any(
+        "routes:1" in str(e) for e in gateway.events("problem")))
     seen = servers[1].names().count(USERS[0])
     gateway.client().logged_in(user=USERS[0]).close()
     assert servers[1].names().count(USERS[0]) == seen + 1

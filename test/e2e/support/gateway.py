@@ -190,6 +190,13 @@ class Gateway:
         return wait_for(lambda: self.events(kind, **fields), seconds,
                         f"event {kind} {fields}")[0]
 
+    def wait_events(self, count, kind, seconds=10, **fields):
+        """All such events, once there are that many: a line of the log may
+        come after the answer that a client saw."""
+        wait_for(lambda: len(self.events(kind, **fields)) >= count, seconds,
+                 f"{count} events {kind} {fields}")
+        return self.events(kind, **fields)
+
     def output(self):
         """Everything it ever wrote."""
         return b"".join(path.read_bytes() for path in
