@@ -102,8 +102,6 @@ request(struct master *master, bool now, uint64_t timeout_ms, const char *why)
 		hurry(master);
 		return;
 	}
-	/* Nothing that starts has sessions. */
-	now = now || master->state == MASTER_STARTING;
 	/* Readiness fails before anything else changes. */
 	child_tell(master_child(master, CHILD_OBSERVER), MESSAGE_DRAIN, 0);
 	report_gateway(master, "stopping", why);

@@ -325,6 +325,13 @@ conn_key_reply(struct conn *conn, const struct key_reply *reply)
 }
 
 void
+conn_abort(struct conn *conn)
+{
+	session_deadline(&conn->session);
+	conn_settle(conn);
+}
+
+void
 conn_stop(struct conn *conn, enum end_reason reason)
 {
 	session_stop(&conn->session, reason);

@@ -144,3 +144,14 @@ drain_start(struct worker *worker, uint64_t spread_ms)
 	drain_step(worker);
 	drain_note_end(worker);
 }
+
+void
+drain_now(struct worker *worker)
+{
+	for (uint32_t i = 0; i < worker->n_records; i++) {
+		if (worker->conns[i] != NULL)
+			conn_stop(worker->conns[i], REASON_DRAIN);
+		if (worker->conns[i] != NULL)
+			conn_abort(worker->conns[i]);
+	}
+}

@@ -270,6 +270,8 @@ start(struct worker *worker)
 static _Noreturn void
 leave(struct worker *worker)
 {
+	if (worker->area != NULL)
+		drain_now(worker);
 	events_finish(&worker->events);
 	exit(0);
 }

@@ -13,6 +13,7 @@
 
 #include "backends/live.h"
 #include "proxy/session/session.h"
+#include "proxy/worker/drain.h"
 #include "proxy/worker/events.h"
 #include "proxy/worker/keys.h"
 #include "proxy/worker/pools.h"
@@ -113,6 +114,8 @@ void conn_start(struct worker *worker, int fd, const struct listener *listener,
 struct conn *conn_by_id(const struct worker *worker, uint64_t id);
 void conn_key_reply(struct conn *conn, const struct key_reply *reply);
 void conn_stop(struct conn *conn, enum end_reason reason);
+/* One that ends already does not linger. */
+void conn_abort(struct conn *conn);
 void conn_fire(struct wheel_entry *entry, void *arg);
 /* The oldest that is not logged in; NULL: all are. */
 struct conn *conn_oldest_preauth(const struct worker *worker);
@@ -126,14 +129,5 @@ const struct session *conn_session(const struct conn *conn);
 
 /* shakes.c */
 void shakes_init(struct worker *worker);
-
-/* drain.c */
-void drain_start(struct worker *worker, uint64_t spread_ms);
-/* Once a second: ends the next few. */
-void drain_step(struct worker *worker);
-/* Once a second: the same for backends that are being drained. */
-void drain_backends(struct worker *worker);
-/* Whenever a connection ended: the last one is told to the master. */
-void drain_note_end(struct worker *worker);
 
 #endif
