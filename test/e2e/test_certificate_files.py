@@ -87,7 +87,8 @@ def test_the_same_key(make, certs, place):
     fresh.write_bytes(fresh.read_bytes() + certs.ca.read_bytes())
     fresh.rename(place / "live.pem")
     event = gateway.wait_event("certificate", state="renewed")
-    assert event["name"] == "main" and event["days"] == "8"
+    # nine days less the moment it took to be seen
+    assert event["name"] == "main" and event["days"] in ("8", "9")
     assert not gateway.events("certificate", state="pin_changed")
 
 
