@@ -165,7 +165,7 @@ def test_privacyrequired_is_misconfigured(gateway, server):
         client.greeting()
         line = client.login()[-1]
         assert b"NO [UNAVAILABLE]" in line and b"PRIVACY" not in line
-    assert b"misconfigured" in gateway.output()
+    wait_for(lambda: b"misconfigured" in gateway.output())
 
 
 def test_a_dovecot_that_does_not_trust_us(make_gateway, dovecot):
@@ -173,7 +173,7 @@ def test_a_dovecot_that_does_not_trust_us(make_gateway, dovecot):
     section = {**backend(dovecot), "source_ip": "127.0.0.9"}
     gateway = make_gateway({"a": section}).start()
     gateway.wait_down()
-    assert b"misconfigured" in gateway.output()
+    wait_for(lambda: b"misconfigured" in gateway.output())
 
 
 @pytest.mark.parametrize("name", ["bye", "silence", "reset", "preauth"])

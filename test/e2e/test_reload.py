@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from support import GATEWAY, free_port, wait_for
+from support import GATEWAY, free_port, wait_for, wait_for
 from support.backend import Backend
 from support.client import Client, context
 from support.gateway import backend, memory_of
@@ -121,7 +121,7 @@ def test_restart_keys_are_refused_by_name(gateway, section, key, value):
     workers = gateway.pids("worker")
     gateway.config[section][key] = value
     gateway.reload()
-    assert f"[{section}] {key}".encode() in gateway.output()
+    wait_for(lambda: f"[{section}] {key}".encode() in gateway.output())
     assert gateway.pids("worker") == workers
     gateway.login().close()
 
