@@ -5,7 +5,7 @@ import ssl
 
 import pytest
 
-from support import GATEWAY, free_port, wait_for, wait_for
+from support import GATEWAY, free_port, wait_for
 from support.backend import Backend
 from support.client import Client, context
 from support.gateway import backend, memory_of

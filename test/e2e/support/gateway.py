@@ -272,14 +272,15 @@ def role_of(pid):
 
 
 def memory_of(pid):
-    """Proportional set size in octets; resident where that is not shown. A
+    """Memory of its own in octets (a share of what others map, too, would move
+    with them); resident where that is not shown. A
     sanitizer keeps what was freed, so nothing can be said under one: 0."""
     if SANITIZED:
         return 0
     try:
         with open(f"/proc/{pid}/smaps_rollup", encoding="ascii") as rollup:
             for line in rollup:
-                if line.startswith("Pss:"):
+                if line.startswith("Anonymous:"):
                     return int(line.split()[1]) * 1024
     except PermissionError:
         pass
