@@ -20,6 +20,20 @@
 	sheet_sum(sheet, offsetof(struct slot_area, member) + \
 			     (size_t)(i) * sizeof(_Atomic uint64_t))
 
+/* A counter of the slot areas that has no label. */
+#define PLAIN(id, member)                                 \
+	static void write_##id(const struct sheet *sheet) \
+	{                                                 \
+		sheet_plain(sheet, SUM(sheet, member));   \
+	}
+
+#define HISTOGRAM(id, member)                                         \
+	static void write_##id(const struct sheet *sheet)             \
+	{                                                             \
+		sheet_histogram(                                      \
+		    sheet, offsetof(struct slot_area, tally.member)); \
+	}
+
 /* --- the gateway ---------------------------------------------------------- */
 
 static void
@@ -53,10 +67,8 @@ static void
 write_reloads_total(const struct sheet *sheet)
 {
 	const struct ledger *ledger = sheet->view->ledger;
-	sheet_row(sheet, sheet_whole(ledger->reloads_ok).text, "verdict", "ok",
-	    SHEET_END);
-	sheet_row(sheet, sheet_whole(ledger->reloads_failed).text, "verdict",
-	    "failed", SHEET_END);
+	sheet_count(sheet, "verdict", "ok", ledger->reloads_ok);
+	sheet_count(sheet, "verdict", "failed", ledger->reloads_failed);
 }
 
 /* --- connections ---------------------------------------------------------- */
@@ -65,8 +77,8 @@ static void
 write_connections(const struct sheet *sheet)
 {
 	for (int i = 0; i < SESSION_DONE; i++)
-		sheet_row(sheet, sheet_whole(SUM_AT(sheet, states, i)).text,
-		    "state", session_state_name((uint8_t)i), SHEET_END);
+		sheet_count(sheet, "state", session_state_name((uint8_t)i),
+		    SUM_AT(sheet, states, i));
 }
 
 static void
@@ -77,82 +89,58 @@ write_connections_max(const struct sheet *sheet)
 	    sheet, config == NULL ? 0 : config->gateway.max_connections);
 }
 
-static void
-write_connections_accepted_total(const struct sheet *sheet)
-{
-	sheet_plain(sheet, SUM(sheet, accepted));
-}
+PLAIN(connections_accepted_total, accepted)
 
 static void
 write_connections_refused_total(const struct sheet *sheet)
 {
-	static const struct {
-		const char *reason;
-		size_t offset;
-	} counters[] = {
-	    {"full", offsetof(struct slot_area, refused_full)},
-	    {"denied", offsetof(struct slot_area, refused_denied)},
-	    {"memory", offsetof(struct slot_area, refused_memory)},
-	    {"shed", offsetof(struct slot_area, shed)},
-	};
-	for (size_t i = 0; i < sizeof(counters) / sizeof(counters[0]); i++)
-		sheet_row(sheet,
-		    sheet_whole(sheet_sum(sheet, counters[i].offset)).text,
-		    "reason", counters[i].reason, SHEET_END);
+	sheet_count(sheet, "reason", "full", SUM(sheet, refused_full));
+	sheet_count(sheet, "reason", "denied", SUM(sheet, refused_denied));
+	sheet_count(sheet, "reason", "memory", SUM(sheet, refused_memory));
+	sheet_count(sheet, "reason", "shed", SUM(sheet, shed));
 }
 
 static void
 write_connections_ended_total(const struct sheet *sheet)
 {
 	for (int i = REASON_NONE + 1; i < REASON_MAX; i++)
-		sheet_row(sheet,
-		    sheet_whole(SUM_AT(sheet, end_reasons, i)).text, "reason",
-		    end_reason_name((uint8_t)i), SHEET_END);
+		sheet_count(sheet, "reason", end_reason_name((uint8_t)i),
+		    SUM_AT(sheet, end_reasons, i));
 }
 
-static void
-write_accept_errors_total(const struct sheet *sheet)
-{
-	sheet_plain(sheet, SUM(sheet, accept_errors));
-}
+PLAIN(accept_errors_total, accept_errors)
 
 /* --- TLS ------------------------------------------------------------------ */
 
 static void
 write_handshakes_total(const struct sheet *sheet)
 {
-	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_full)).text,
-	    "resumed", "false", SHEET_END);
-	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_resumed)).text,
-	    "resumed", "true", SHEET_END);
+	sheet_count(sheet, "resumed", "false", SUM(sheet, handshakes_full));
+	sheet_count(sheet, "resumed", "true", SUM(sheet, handshakes_resumed));
 }
 
 static void
 write_handshake_versions_total(const struct sheet *sheet)
 {
-	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_tls12)).text,
-	    "version", "TLSv1.2", SHEET_END);
-	sheet_row(sheet, sheet_whole(SUM(sheet, handshakes_tls13)).text,
-	    "version", "TLSv1.3", SHEET_END);
+	sheet_count(sheet, "version", "TLSv1.2", SUM(sheet, handshakes_tls12));
+	sheet_count(sheet, "version", "TLSv1.3", SUM(sheet, handshakes_tls13));
 }
 
 static void
 write_handshake_ciphers_total(const struct sheet *sheet)
 {
 	for (unsigned int i = 0; i < TALLY_CIPHER_MAX; i++)
-		sheet_row(sheet,
-		    sheet_whole(SUM_AT(sheet, tally.ciphers, i)).text, "cipher",
-		    tally_cipher_name(i), SHEET_END);
+		sheet_count(sheet, "cipher", tally_cipher_name(i),
+		    SUM_AT(sheet, tally.ciphers, i));
 }
 
 static void
 write_handshake_groups_total(const struct sheet *sheet)
 {
 	for (unsigned int i = 0; i < TALLY_GROUP_MAX; i++)
-		sheet_row(sheet,
-		    sheet_whole(SUM_AT(sheet, tally.groups, i)).text, "group",
+		sheet_count(sheet, "group",
 		    i == TALLY_GROUP_NONE ? "none" : tally_group_name(i),
-		    SHEET_END);
+		    SUM_AT(sheet, tally.groups, i));
 }
 
 static void
@@ -164,17 +152,10 @@ write_handshake_failures_total(const struct sheet *sheet)
 #undef X
 	};
 	for (int i = TLS_FAIL_NONE + 1; i < TLS_FAIL_MAX; i++)
-		sheet_row(sheet,
-		    sheet_whole(SUM_AT(sheet, tls_failures, i)).text, "reason",
-		    reasons[i], SHEET_END);
+		sheet_count(sheet, "reason", reasons[i],
+		    SUM_AT(sheet, tls_failures, i));
 }
 
-#define HISTOGRAM(id, member)                                         \
-	static void write_##id(const struct sheet *sheet)             \
-	{                                                             \
-		sheet_histogram(                                      \
-		    sheet, offsetof(struct slot_area, tally.member)); \
-	}
 HISTOGRAM(handshake_seconds, handshake)
 HISTOGRAM(login_seconds, login)
 HISTOGRAM(backend_connect_seconds, connect)
@@ -199,159 +180,98 @@ write_logins_total(const struct sheet *sheet)
 static void
 write_traffic_bytes_total(const struct sheet *sheet)
 {
-	sheet_row(sheet, sheet_whole(SUM(sheet, bytes_from_clients)).text,
-	    "direction", "in", SHEET_END);
-	sheet_row(sheet, sheet_whole(SUM(sheet, bytes_to_clients)).text,
-	    "direction", "out", SHEET_END);
+	sheet_count(sheet, "direction", "in", SUM(sheet, bytes_from_clients));
+	sheet_count(sheet, "direction", "out", SUM(sheet, bytes_to_clients));
 }
 
 /* --- backends ------------------------------------------------------------- */
 
-static void
-write_backend_connects_total(const struct sheet *sheet)
+PLAIN(backend_connects_total, backend_connects)
+
+struct backend_walk {
+	uint32_t next;
+	uint32_t index;
+	struct backend backend;
+	char address[ENDPOINT_TEXT_MAX];
+};
+
+static bool
+next_backend(const struct sheet *sheet, struct backend_walk *walk)
 {
-	sheet_plain(sheet, SUM(sheet, backend_connects));
+	do {
+		if (walk->next >= view_n_backends(sheet->view))
+			return false;
+		walk->index = walk->next++;
+	} while (!view_backend(sheet->view, walk->index, &walk->backend));
+	endpoint_text(&walk->backend.endpoint, walk->address);
+	return true;
 }
 
 static void
-each_backend(const struct sheet *sheet,
-    struct sheet_number (*value)(const struct sheet *sheet, uint32_t index,
-	const struct backend *backend))
+backend_row(const struct sheet *sheet, const struct backend_walk *walk,
+    struct sheet_number value)
 {
-	uint32_t n = view_n_backends(sheet->view);
-	for (uint32_t i = 0; i < n; i++) {
-		struct backend backend;
-		char address[ENDPOINT_TEXT_MAX];
-		if (!view_backend(sheet->view, i, &backend))
-			continue;
-		sheet_row(sheet, value(sheet, i, &backend).text, "backend",
-		    backend.name, "pool", backend.pool, "address",
-		    endpoint_text(&backend.endpoint, address), SHEET_END);
-	}
+	sheet_row(sheet, value.text, "backend", walk->backend.name, "pool",
+	    walk->backend.pool, "address", walk->address, SHEET_END);
 }
+
+#define BACKEND(id, number)                                                   \
+	static void write_##id(const struct sheet *sheet)                     \
+	{                                                                     \
+		for (struct backend_walk at = {0}; next_backend(sheet, &at);) \
+			backend_row(sheet, &at, number);                      \
+	}
+BACKEND(
+    backend_sessions, sheet_whole(view_backend_sessions(sheet->view, at.index)))
+BACKEND(backend_weight, sheet_whole(at.backend.weight))
+BACKEND(backend_latency_seconds, sheet_seconds(at.backend.latency_us))
+BACKEND(backend_failures_total,
+    sheet_whole(view_backend_failures(sheet->view, at.index)))
 
 static void
 write_backend_state(const struct sheet *sheet)
 {
-	uint32_t n = view_n_backends(sheet->view);
-	for (uint32_t i = 0; i < n; i++) {
-		struct backend backend;
-		char address[ENDPOINT_TEXT_MAX];
-		if (!view_backend(sheet->view, i, &backend))
-			continue;
-		endpoint_text(&backend.endpoint, address);
+	for (struct backend_walk at = {0}; next_backend(sheet, &at);)
 		for (uint32_t state = BACKEND_UNUSED + 1;
 		     state <= BACKEND_EJECTED; state++)
-			sheet_row(sheet, backend.state == state ? "1" : "0",
-			    "backend", backend.name, "pool", backend.pool,
-			    "address", address, "state",
+			sheet_row(sheet, at.backend.state == state ? "1" : "0",
+			    "backend", at.backend.name, "pool", at.backend.pool,
+			    "address", at.address, "state",
 			    backend_state_name((enum backend_state)state),
 			    SHEET_END);
-	}
-}
-
-static struct sheet_number
-sessions_of(
-    const struct sheet *sheet, uint32_t index, const struct backend *backend)
-{
-	(void)backend;
-	return sheet_whole(view_backend_sessions(sheet->view, index));
-}
-
-static void
-write_backend_sessions(const struct sheet *sheet)
-{
-	each_backend(sheet, sessions_of);
-}
-
-static struct sheet_number
-weight_of(
-    const struct sheet *sheet, uint32_t index, const struct backend *backend)
-{
-	(void)sheet;
-	(void)index;
-	return sheet_whole(backend->weight);
-}
-
-static void
-write_backend_weight(const struct sheet *sheet)
-{
-	each_backend(sheet, weight_of);
-}
-
-static struct sheet_number
-latency_of(
-    const struct sheet *sheet, uint32_t index, const struct backend *backend)
-{
-	(void)sheet;
-	(void)index;
-	return sheet_seconds(backend->latency_us);
-}
-
-static void
-write_backend_latency_seconds(const struct sheet *sheet)
-{
-	each_backend(sheet, latency_of);
-}
-
-static struct sheet_number
-failures_of(
-    const struct sheet *sheet, uint32_t index, const struct backend *backend)
-{
-	(void)backend;
-	return sheet_whole(view_backend_failures(sheet->view, index));
-}
-
-static void
-write_backend_failures_total(const struct sheet *sheet)
-{
-	each_backend(sheet, failures_of);
 }
 
 /* --- certificates and keys ------------------------------------------------ */
 
-static void
-each_certificate(const struct sheet *sheet,
-    struct sheet_number (*value)(const struct sheet *sheet,
-	const struct config_certificate *certificate,
-	const struct ledger_certificate *known))
+static const struct ledger_certificate *
+known_certificate(
+    const struct view *view, const struct config_certificate *certificate)
 {
 	static const struct ledger_certificate none;
-	const struct config *config = sheet->view->config;
-	uint32_t n = config == NULL ? 0 : config->certificates.n;
-	for (uint32_t i = 0; i < n; i++) {
-		const struct config_certificate *certificate =
-		    config_certificate_at(config, i);
-		const struct ledger_certificate *known =
-		    ledger_certificate(sheet->view->ledger,
-			config_span(config, certificate->name));
-		sheet_row(sheet,
-		    value(sheet, certificate, known == NULL ? &none : known)
-			.text,
-		    "certificate", config_text(config, certificate->name),
-		    SHEET_END);
-	}
+	const struct ledger_certificate *known = ledger_certificate(
+	    view->ledger, config_span(view->config, certificate->name));
+	return known == NULL ? &none : known;
 }
 
-#define CERTIFICATE(id, expression)                                         \
-	static struct sheet_number value_of_##id(const struct sheet *sheet, \
-	    const struct config_certificate *certificate,                   \
-	    const struct ledger_certificate *known)                         \
-	{                                                                   \
-		(void)sheet;                                                \
-		(void)certificate;                                          \
-		(void)known;                                                \
-		return expression;                                          \
-	}                                                                   \
-	static void write_##id(const struct sheet *sheet)                   \
-	{                                                                   \
-		each_certificate(sheet, value_of_##id);                     \
+#define CERTIFICATE(id, number)                                           \
+	static void write_##id(const struct sheet *sheet)                 \
+	{                                                                 \
+		const struct config *config = sheet->view->config;        \
+		uint32_t n = config == NULL ? 0 : config->certificates.n; \
+		for (uint32_t i = 0; i < n; i++) {                        \
+			const struct config_certificate *at =             \
+			    config_certificate_at(config, i);             \
+			sheet_row(sheet, (number).text, "certificate",    \
+			    config_text(config, at->name), SHEET_END);    \
+		}                                                         \
 	}
-CERTIFICATE(certificate_usable, sheet_whole(certificate->usable))
-CERTIFICATE(certificate_left_seconds,
-    sheet_signed(certificate->not_after - (int64_t)time(NULL)))
-CERTIFICATE(certificate_loaded_timestamp_seconds, sheet_signed(known->loaded_s))
-CERTIFICATE(certificate_renewals_total, sheet_whole(known->renewals))
+CERTIFICATE(certificate_usable, sheet_whole(at->usable))
+CERTIFICATE(
+    certificate_left_seconds, sheet_signed(at->not_after - (int64_t)time(NULL)))
+CERTIFICATE(certificate_loaded_timestamp_seconds,
+    sheet_signed(known_certificate(sheet->view, at)->loaded_s))
+CERTIFICATE(certificate_renewals_total,
+    sheet_whole(known_certificate(sheet->view, at)->renewals))
 
 static void
 write_certificate_faults_total(const struct sheet *sheet)
@@ -368,22 +288,14 @@ write_ticket_key_age_seconds(const struct sheet *sheet)
 		const struct config_tls *tls = config_tls_at(config, i);
 		uint64_t since_ms = sheet->view->ledger->ticket_ms[i];
 		if (tls->tickets && since_ms != 0)
-			sheet_row(sheet, sheet_whole(view_age_s(since_ms)).text,
-			    "tls", config_text(config, tls->name), SHEET_END);
+			sheet_count(sheet, "tls",
+			    config_text(config, tls->name),
+			    view_age_s(since_ms));
 	}
 }
 
-static void
-write_keeper_requests_total(const struct sheet *sheet)
-{
-	sheet_plain(sheet, SUM(sheet, key_requests));
-}
-
-static void
-write_keeper_failures_total(const struct sheet *sheet)
-{
-	sheet_plain(sheet, SUM(sheet, key_failures));
-}
+PLAIN(keeper_requests_total, key_requests)
+PLAIN(keeper_failures_total, key_failures)
 
 /* --- the processes -------------------------------------------------------- */
 
@@ -391,21 +303,17 @@ static void
 write_role_restarts_total(const struct sheet *sheet)
 {
 	for (unsigned int i = 0; i < LEDGER_ROLE_MAX; i++)
-		sheet_row(sheet,
-		    sheet_whole(sheet->view->ledger->restarts[i]).text, "role",
-		    ledger_role_name(i), SHEET_END);
+		sheet_count(sheet, "role", ledger_role_name(i),
+		    sheet->view->ledger->restarts[i]);
 }
 
 static void
 write_events_dropped_total(const struct sheet *sheet)
 {
 	const struct ledger *ledger = sheet->view->ledger;
-	sheet_row(sheet, sheet_whole(SUM(sheet, events_dropped)).text, "cause",
-	    "queue_full", SHEET_END);
-	sheet_row(sheet, sheet_whole(ledger->dropped_write).text, "cause",
-	    "write_error", SHEET_END);
-	sheet_row(sheet, sheet_whole(ledger->dropped_malformed).text, "cause",
-	    "malformed", SHEET_END);
+	sheet_count(sheet, "cause", "queue_full", SUM(sheet, events_dropped));
+	sheet_count(sheet, "cause", "write_error", ledger->dropped_write);
+	sheet_count(sheet, "cause", "malformed", ledger->dropped_malformed);
 }
 
 static void
@@ -414,9 +322,8 @@ write_descriptors(const struct sheet *sheet)
 	for (uint32_t i = 0; i < VIEW_SLOTS_MAX; i++) {
 		const struct slot_area *area = view_slot(sheet->view, i);
 		if (area != NULL)
-			sheet_row(sheet,
-			    sheet_whole(atomic_load(&area->descriptors)).text,
-			    "worker", sheet_whole(i).text, SHEET_END);
+			sheet_count(sheet, "worker", sheet_whole(i).text,
+			    atomic_load(&area->descriptors));
 	}
 }
 

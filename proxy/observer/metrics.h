@@ -3,7 +3,7 @@
  * The metrics, once: name (behind "sallyport_"), type, labels, what it is.
  * The table drives the output; sallyport-metrics(7) has the same rows in the
  * same order, which scripts/check-docs compares. A new metric is a row here, a
- * write_ID() in metrics.c or gauges.c, and an item in the manual page.
+ * write_ID() in metrics.c, and an item in the manual page.
  *
  * Label sets are bounded: names of the configuration and words of our own.
  * Counters of workers survive the process that counted; what the observer

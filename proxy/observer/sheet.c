@@ -76,6 +76,13 @@ sheet_plain(const struct sheet *sheet, uint64_t value)
 	sheet_row(sheet, sheet_whole(value).text, SHEET_END);
 }
 
+void
+sheet_count(const struct sheet *sheet, const char *label, const char *text,
+    uint64_t value)
+{
+	sheet_row(sheet, sheet_whole(value).text, label, text, SHEET_END);
+}
+
 uint64_t
 sheet_sum(const struct sheet *sheet, size_t offset)
 {

@@ -29,6 +29,10 @@ __attribute__((sentinel)) void sheet_row(
 /* Without a label. */
 void sheet_plain(const struct sheet *sheet, uint64_t value);
 
+/* With one label. */
+void sheet_count(const struct sheet *sheet, const char *label, const char *text,
+    uint64_t value);
+
 /* Of a counter or gauge of the slot areas, by its offset; all slots. */
 uint64_t sheet_sum(const struct sheet *sheet, size_t offset);
 
