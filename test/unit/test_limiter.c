@@ -547,7 +547,9 @@ test_cost_of_a_decision(void **state)
 	print_message("a decision: %u ns\n", (unsigned)best);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) && \
     defined(__OPTIMIZE__)
-	assert_true(best < 300);
+	/* A figure for a quiet machine: of check-full only. */
+	const char *scale = getenv("SCALE");
+	assert_true(best < 300 || scale == NULL || strtol(scale, NULL, 10) < 2);
 #endif
 	free(bench.area);
 }
