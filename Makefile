@@ -231,14 +231,12 @@ fuzz-run: $(fuzz_programs)
 		scripts/run-fuzz search $(sort $(fuzz_programs))
 
 bench-programs: $(bench_programs)
-bench:
-	+@scripts/bootstrap build bench
+# What runs other gateways needs their packages.
+bench bench-growth: bench_packages := bench
+bench bench-abuse bench-growth bench-handshake bench-idle:
+	+@scripts/bootstrap build $(or $(bench_packages),demo)
 	+@$(MAKE) all bench-programs
-	@scripts/bench
-bench-idle:
-	+@scripts/bootstrap build demo
-	+@$(MAKE) all bench-programs
-	@scripts/bench-idle
+	@scripts/$@
 
 cover:
 	+@$(MAKE) check-unit BUILD=$(BUILD)/cover SANITIZE=coverage
@@ -326,7 +324,8 @@ Parts of check
 Further
   make deps            install every Debian package that any target needs
   make fuzz            libFuzzer, FUZZ_SECONDS=60 for each target
-  make bench           speed beside other proxies
+  make bench           cost beside other proxies: PEERS= MODES= ROUNDS= SECONDS=
+  make bench-growth    how cost grows with sessions, backends, certificates
   make bench-idle      memory of an idle session
   make bench-handshake CPU of a handshake; sessions during a flood of them
   make bench-abuse     a good client beside 2,000 strangers a second
@@ -342,7 +341,7 @@ endef
 help:
 	$(info $(HELP))@:
 
-.PHONY: all bench bench-abuse bench-handshake bench-idle bench-programs check check-asan check-e2e \
-	check-full check-fuzz check-parts check-tsan check-ubsan check-unit \
-	clean cover demo deps dist format fuzz fuzz-run help install lint tidy \
-	uninstall FORCE
+.PHONY: all bench bench-abuse bench-growth bench-handshake bench-idle \
+	bench-programs check check-asan check-e2e check-full check-fuzz \
+	check-parts check-tsan check-ubsan check-unit clean cover demo deps \
+	dist format fuzz fuzz-run help install lint tidy uninstall FORCE

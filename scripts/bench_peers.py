@@ -66,6 +66,9 @@ class Peer:
     def cpu_seconds(self):
         return lib.cpu_seconds(self.program.pid)
 
+    def cpu_exactly(self):
+        return lib.cpu_exactly(self.program.pid)
+
     def pss_bytes(self):
         return lib.pss_bytes(self.program.pid)
 
@@ -84,13 +87,33 @@ class Peer:
 class Sallyport(Peer):
     name = "sallyport"
     limits = ""
+    workers = 1
+
+    def certificates(self):
+        return f"""\
+[certificate bench]
+chain = {self.keys["chain"]}
+key = {self.keys["key"]}
+"""
+
+    def backends(self):
+        return self.one_backend("a", self.backend)
+
+    @staticmethod
+    def one_backend(name, port):
+        return f"""\
+[backend {name}]
+pool = mail
+address = 127.0.0.1:{port}
+client_ip = proxy_v2
+"""
 
     def argv(self):
         conf = self.write("sallyport.conf", f"""\
 [gateway]
 user = {user("sallyport", "nobody")}
 keeper_user = {user("sallyport-keys", "nobody")}
-workers = 1
+workers = {self.workers}
 log = {self.dir}/log
 log_level = warn
 control = {self.dir}/control.sock
@@ -103,21 +126,14 @@ pool = mail
 
 [tls public]
 
-[certificate bench]
-chain = {self.keys["chain"]}
-key = {self.keys["key"]}
-
+{self.certificates()}
 [limits]
 {self.limits}
 
 [pool mail]
 idle_timeout = {IDLE_MINUTES}m
 
-[backend a]
-pool = mail
-address = 127.0.0.1:{self.backend}
-client_ip = proxy_v2
-""")
+{self.backends()}""")
         return [lib.BUILD / "sallyport", "-c", conf]
 
     @classmethod
@@ -285,6 +301,32 @@ user = "{user("_hitch", "nobody")}"
         return ["hitch", f"--config={conf}"]
 
 
+class Stunnel(Peer):
+    name = command = "stunnel"
+    package = "stunnel4"
+    note = "a thread per connection; dials a backend for it; sends PROXY v1"
+
+    def argv(self):
+        conf = self.write("stunnel.conf", f"""\
+foreground = yes
+pid =
+debug = err
+setuid = {user("stunnel4", "nobody")}
+sslVersionMin = TLSv1.2
+socket = l:TCP_NODELAY=1
+socket = r:TCP_NODELAY=1
+
+[imaps]
+accept = 127.0.0.1:{self.port}
+connect = 127.0.0.1:{self.backend}
+cert = {self.keys["both"]}
+protocol = proxy
+TIMEOUTidle = {IDLE_MINUTES * 60}
+TIMEOUTclose = 0
+""")
+        return ["stunnel", conf]
+
+
 class Dovecot(Peer):
     name = command = "dovecot"
     package = "dovecot-core"
@@ -339,5 +381,5 @@ service anvil {{
 
 
 PEERS = {peer.name: peer for peer in (
-    Sallyport, Haproxy, NginxStream, NginxMail, Hitch, Dovecot)}
+    Sallyport, Haproxy, NginxStream, NginxMail, Hitch, Stunnel, Dovecot)}
 ALIASES = {"nginx": ("nginx-stream", "nginx-mail")}
