@@ -46,22 +46,33 @@ add(struct alarms *alarms, enum severity severity, const char *format, ...)
 	va_end(args);
 }
 
+static bool
+has_backend(const struct view *view, const char *pool, uint32_t state)
+{
+	uint32_t n = view_n_backends(view);
+	for (uint32_t i = 0; i < n; i++) {
+		struct backend backend;
+		if (view_backend(view, i, &backend) && backend.state == state &&
+		    strcmp(backend.pool, pool) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Before its first check a backend is taken for good. */
 static void
 find_pools(const struct view *view, struct alarms *alarms)
 {
 	const struct config *config = view->config;
-	uint32_t n = view_n_backends(view);
 	for (uint32_t i = 0; i < config->pools.n; i++) {
 		const char *pool =
 		    config_text(config, config_pool_at(config, i)->name);
-		bool up = false;
-		for (uint32_t j = 0; j < n && !up; j++) {
-			struct backend backend;
-			up = view_backend(view, j, &backend) &&
-			     backend.state == BACKEND_UP &&
-			     strcmp(backend.pool, pool) == 0;
-		}
-		if (!up)
+		if (has_backend(view, pool, BACKEND_UP))
+			continue;
+		if (has_backend(view, pool, BACKEND_UNCHECKED))
+			add(alarms, SEVERITY_WARN,
+			    "Backends of pool %s are not checked yet", pool);
+		else
 			add(alarms, SEVERITY_BAD,
 			    "Pool %s has no backend that is up", pool);
 	}
