@@ -99,6 +99,15 @@ enum tls_failure tls_stream_failure(const struct tls_stream *stream);
 #define TLS_OBSERVED_VERSION 1
 #define TLS_OBSERVED_CIPHER  2
 
+/* The word for the log. */
+static inline const char *
+tls_observed_name(uint8_t observed)
+{
+	static const char *const names[] = {
+	    "", "version", "cipher", "version,cipher"};
+	return names[observed & (TLS_OBSERVED_VERSION | TLS_OBSERVED_CIPHER)];
+}
+
 struct tls_info {
 	const char *version; /* "TLSv1.3" */
 	const char *cipher;  /* standard name */

@@ -6,6 +6,7 @@
 
 #include "proxy/ipc/event.h"
 #include "proxy/limits/admission.h"
+#include "proxy/observer/dryrun.h"
 #include "proxy/observer/log.h"
 #include "proxy/observer/row.h"
 #include "proxy/observer/trace.h"
@@ -77,9 +78,11 @@ struct tls_kind {
 	char cipher[48];
 	char group[16];
 	uint64_t n;
+	uint64_t n_cut_off;
 };
 
 struct tls_kinds {
+	const struct view *view;
 	uint32_t n;
 	uint64_t left_out;
 	struct tls_kind list[KINDS_MAX];
@@ -110,6 +113,7 @@ count_kind(void *arg, uint32_t slot, const struct slot_record *record)
 		memcpy(kind->group, record->group, sizeof(kind->group));
 	}
 	kind->n++;
+	kind->n_cut_off += dryrun_of(kinds->view, record)[0] != '\0';
 	return true;
 }
 
@@ -124,60 +128,123 @@ put_kinds(const struct tls_kinds *kinds, struct reply *reply)
 		json_str(out, "cipher", kind->cipher);
 		json_str(out, "group", kind->group);
 		json_u64(out, "clients_now", kind->n);
+		json_u64(out, "cut_off", kind->n_cut_off);
+		row_end(&row, reply);
+	}
+}
+
+/* What the dry run asks for. */
+static void
+put_dryrun(const struct view *view, struct reply *reply)
+{
+	const struct config *config = view->config;
+	uint32_t n = config == NULL ? 0 : config->tls.n;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct config_tls *tls = config_tls_at(config, i);
+		struct row row;
+		struct outbuf *out = row_begin(&row);
+		json_text(out, "section", config_span(config, tls->name));
+		json_str(out, "observe_min_version",
+		    tls->observe_min_version == 0	 ? ""
+		    : tls->observe_min_version == 0x0304 ? "1.3"
+							 : "1.2");
+		json_str(out, "observe_ciphers",
+		    config_text(config, tls->observe_ciphers));
 		row_end(&row, reply);
 	}
 }
 
 static void
-put_cut_off(struct reply *reply, const char *user, const struct addr *client,
-    const char *tls, const char *cipher, const char *last, uint64_t sessions)
+put_counts(const struct view *view, struct reply *reply)
+{
+	struct dryrun_counts counts;
+	struct row row;
+	struct outbuf *out = row_begin(&row);
+	dryrun_count(view, &counts);
+	json_str(out, "stricter_policy",
+	    dryrun_is_set(view) ? "as observed" : "TLS 1.3 only");
+	json_u64(out, "handshakes", counts.handshakes);
+	json_u64(out, "cut_off_by_version", counts.by_version);
+	json_u64(out, "cut_off_by_cipher", counts.by_cipher);
+	json_u64(out, "clients_now", counts.clients);
+	json_u64(out, "cut_off_now", counts.cut_off);
+	row_end(&row, reply);
+}
+
+struct old_user {
+	const char *user;
+	const struct addr *peer;
+	const char *tls;
+	const char *cipher;
+	const char *cut_off_by;
+};
+
+static void
+put_user(struct reply *reply, const struct old_user *old, const char *last,
+    uint64_t sessions)
 {
 	struct row row;
 	struct outbuf *out = row_begin(&row);
-	json_str(out, "cut_off", user);
-	json_addr(out, "client", client);
-	json_str(out, "tls", tls);
-	json_str(out, "cipher", cipher);
+	json_str(out, "user", old->user);
+	json_addr(out, "peer", old->peer);
+	json_str(out, "tls", old->tls);
+	json_str(out, "cipher", old->cipher);
+	json_str(out, "cut_off_by", old->cut_off_by);
 	json_str(out, "last", last);
 	json_u64(out, "sessions", sessions);
 	row_end(&row, reply);
 }
 
+struct old_users {
+	const struct view *view;
+	struct reply *reply;
+};
+
 static bool
 put_if_old(void *arg, uint32_t slot, const struct slot_record *record)
 {
-	struct reply *reply = arg;
+	struct old_users *users = arg;
+	const char *why = dryrun_of(users->view, record);
+	struct old_user old = {record->user, &record->client,
+	    record->tls_version, record->cipher, why};
 	(void)slot;
-	if (record->user[0] != '\0' && record->tls_version[0] != '\0' &&
-	    strcmp(record->tls_version, "TLSv1.3") != 0)
-		put_cut_off(reply, record->user, &record->client,
-		    record->tls_version, record->cipher, "now", 1);
-	return !reply->failed;
+	if (why[0] != '\0' && record->state == SESSION_RELAY)
+		put_user(users->reply, &old, "now", 1);
+	return !users->reply->failed;
 }
 
 static void
-put_remembered(const struct trace *trace, struct reply *reply)
+put_remembered(const struct view *view, struct reply *reply)
 {
-	const struct trace_user *users = &trace->users[0][0];
+	const struct trace_user *users = &view->trace->users[0][0];
 	char ts[LOG_TIME_MAX];
-	for (uint32_t i = 0; i < TRACE_SETS * TRACE_WAYS; i++)
-		if (users[i].seen != 0)
-			put_cut_off(reply, users[i].user, &users[i].peer,
-			    users[i].tls, users[i].cipher,
-			    log_time_text(users[i].last_us, ts),
-			    users[i].n_sessions);
+	for (uint32_t i = 0; i < TRACE_SETS * TRACE_WAYS; i++) {
+		const struct trace_user *user = &users[i];
+		const char *why =
+		    dryrun_verdict(view, user->observed, user->tls);
+		struct old_user old = {
+		    user->user, &user->peer, user->tls, user->cipher, why};
+		if (user->seen != 0 && why[0] != '\0')
+			put_user(reply, &old, log_time_text(user->last_us, ts),
+			    user->n_sessions);
+	}
 }
 
 enum command_result
 command_tls_report(struct command *command, struct reply *reply)
 {
+	const struct view *view = command->view;
+	struct old_users users = {view, reply};
 	struct tls_kinds *kinds = calloc(1, sizeof(*kinds));
 	if (kinds == NULL)
 		return row_fail(reply, "out of memory");
-	view_sessions(command->view, count_kind, kinds);
+	kinds->view = view;
+	put_dryrun(view, reply);
+	put_counts(view, reply);
+	view_sessions(view, count_kind, kinds);
 	put_kinds(kinds, reply);
 	free(kinds);
-	view_sessions(command->view, put_if_old, reply);
-	put_remembered(command->view->trace, reply);
+	view_sessions(view, put_if_old, &users);
+	put_remembered(view, reply);
 	return COMMAND_DONE;
 }

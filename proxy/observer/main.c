@@ -13,6 +13,7 @@
 /* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
 /* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
 /* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
+/* needs: proxy/observer/dryrun.c */
 /* needs: proxy/observer/trace.c proxy/observer/command_limits.c */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */

@@ -14,6 +14,7 @@
 #include "backends/health.h"
 #include "proxy/base/ensure.h"
 #include "proxy/observer/alarm.h"
+#include "proxy/observer/dryrun.h"
 #include "proxy/observer/ledger.h"
 #include "proxy/observer/plot.h"
 #include "tls/stream.h" /* for the words of its failures only */
@@ -332,32 +333,26 @@ put_refusals(const struct view *view, struct reply *out)
 	reply_puts(out, "</table></section>");
 }
 
-struct tally_of_sessions {
-	uint64_t tls12;
-	uint64_t all;
-};
-
-static bool
-count_session(void *arg, uint32_t slot, const struct slot_record *record)
-{
-	struct tally_of_sessions *tally = arg;
-	(void)slot;
-	tally->all += record->tls_version[0] != '\0';
-	tally->tls12 += strcmp(record->tls_version, "TLSv1.2") == 0;
-	return true;
-}
-
 static void
 put_policy(const struct view *view, struct reply *out)
 {
 	char some[PLOT_NUMBER_MAX], all[PLOT_NUMBER_MAX];
-	struct tally_of_sessions tally = {0, 0};
-	view_sessions(view, count_session, &tally);
+	struct dryrun_counts counts;
+	dryrun_count(view, &counts);
 	reply_printf(out,
-	    "<section><h2>If TLS 1.3 were required</h2><p>%s of %s clients "
-	    "that are connected now would be cut off.</p><p class=\"dim\">"
-	    "sallyport ctl tls-report says who.</p></section>",
-	    plot_count(tally.tls12, some), plot_count(tally.all, all));
+	    "<section><h2>%s</h2><p>%s of %s clients that are connected now "
+	    "would be cut off",
+	    dryrun_is_set(view) ? "If the observed TLS policy were in force"
+				: "If TLS 1.3 were required",
+	    plot_count(counts.cut_off, some), plot_count(counts.clients, all));
+	reply_printf(out,
+	    ".</p><p>Of %s handshakes since the start %s for their version",
+	    plot_count(counts.handshakes, all),
+	    plot_count(counts.by_version, some));
+	reply_printf(out, ", %s for their ciphers.</p>",
+	    plot_count(counts.by_cipher, some));
+	reply_puts(out, "<p class=\"dim\">sallyport ctl tls-report says who."
+			"</p></section>");
 }
 
 static void

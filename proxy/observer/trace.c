@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "proxy/ipc/event.h"
+#include "proxy/ipc/slot.h"
 
 struct trace *
 trace_new(uint64_t seed)
@@ -90,20 +91,23 @@ remember_event(struct trace *trace, const struct trace_event *event)
 	client->next = (client->next + 1) % TRACE_EVENTS;
 }
 
+/* One entry for each verdict: a good device must not hide an old one. */
 static struct trace_user *
-user_of(struct trace *trace, const char *user)
+user_of(struct trace *trace, const char *user, const char *observed)
 {
 	uint32_t set = set_of(trace, span_str(user));
 	struct trace_user *oldest = &trace->users[set][0];
 	for (int i = 0; i < TRACE_WAYS; i++) {
 		struct trace_user *way = &trace->users[set][i];
-		if (way->seen != 0 && strcmp(way->user, user) == 0)
+		if (way->seen != 0 && strcmp(way->user, user) == 0 &&
+		    strcmp(way->observed, observed) == 0)
 			return way;
 		if (way->seen < oldest->seen)
 			oldest = way;
 	}
 	*oldest = (struct trace_user){0};
 	snprintf(oldest->user, sizeof(oldest->user), "%s", user);
+	snprintf(oldest->observed, sizeof(oldest->observed), "%s", observed);
 	return oldest;
 }
 
@@ -112,6 +116,7 @@ struct seen {
 	char user[sizeof(((struct trace_user *)NULL)->user)];
 	char tls[8];
 	char cipher[48];
+	char observed[16];
 };
 
 /* Sessions say it as text, the journal as a number. */
@@ -165,18 +170,30 @@ take_field(struct seen *seen, const struct event_value *value)
 	case FIELD_CIPHER:
 		copy(seen->cipher, sizeof(seen->cipher), value->text);
 		break;
+	case FIELD_OBSERVED:
+		copy(seen->observed, sizeof(seen->observed), value->text);
+		break;
 	default:
 		break;
 	}
 }
 
+/* Who never logged in is nobody's user. */
+static bool
+is_old_user(const struct seen *seen)
+{
+	if (seen->event.kind != EVENT_SESSION || seen->user[0] == '\0' ||
+	    strcmp(seen->event.state, session_state_name(SESSION_RELAY)) != 0)
+		return false;
+	return seen->observed[0] != '\0' || strcmp(seen->tls, "TLSv1.3") != 0;
+}
+
 static void
 remember_user(struct trace *trace, const struct seen *seen)
 {
-	if (seen->event.kind != EVENT_SESSION || seen->user[0] == '\0' ||
-	    seen->tls[0] == '\0' || strcmp(seen->tls, "TLSv1.3") == 0)
+	if (!is_old_user(seen))
 		return;
-	struct trace_user *user = user_of(trace, seen->user);
+	struct trace_user *user = user_of(trace, seen->user, seen->observed);
 	user->seen = ++trace->order;
 	user->last_us = seen->event.realtime_us;
 	user->n_sessions++;

@@ -1,9 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What the observer remembers of clients, for `why` and `tls-report`: the last
- * events of an address, and users whose last session was of an older TLS. Both
- * are tables of fixed size in which the longest unseen makes room, so a flood
- * costs memory of the past and nothing else. It begins anew with the observer.
+ * events of an address, and users whose last session was of an older TLS, or
+ * one that a dry run would have refused. Both are tables of fixed size in which
+ * the longest unseen makes room, so a flood costs memory of the past and
+ * nothing else. It begins anew with the observer.
  */
 #ifndef OBSERVER_TRACE_H
 #define OBSERVER_TRACE_H
@@ -44,6 +45,7 @@ struct trace_user {
 	char user[96];
 	char tls[8];
 	char cipher[48];
+	char observed[16];
 };
 
 struct trace {

@@ -166,22 +166,6 @@ put_identity(struct event *event, const struct session *session)
 	    session->record->user_cut);
 }
 
-/* Why the dry run of a stricter policy would have refused. */
-static const char *
-observed_name(uint8_t observed)
-{
-	switch (observed) {
-	case 0:
-		return "";
-	case TLS_OBSERVED_VERSION:
-		return "version";
-	case TLS_OBSERVED_CIPHER:
-		return "cipher";
-	default:
-		return "version,cipher";
-	}
-}
-
 void
 report_ban(struct session *session)
 {
@@ -224,7 +208,8 @@ put_tls(struct event *event, const struct session *session)
 		event_bool(event, FIELD_RESUMED, info.resumed);
 		event_str(event, FIELD_ALPN, info.alpn);
 		event_str(event, FIELD_CLIENT_CERT, info.client);
-		event_str(event, FIELD_OBSERVED, observed_name(info.observed));
+		event_str(
+		    event, FIELD_OBSERVED, tls_observed_name(info.observed));
 	}
 	if (info.alert != 0)
 		event_u64(event, FIELD_ALERT, info.alert);

@@ -5,6 +5,7 @@ import os
 import pty
 import select
 import signal
+import ssl
 import subprocess
 import time
 
@@ -12,6 +13,7 @@ import pytest
 
 from support import BUILD, CLIENT, TOP, USER, scaled, wait_for
 from support import log as log_format
+from support.client import context
 from support.gateway import backend
 from support.observe import ask, ctl, get, scrape, with_metrics
 
@@ -185,19 +187,47 @@ def test_a_refused_client_finds_its_reason(make_gateway, server):
 
 
 def test_tls_report(gateway):
-    import ssl
-    from support.client import context
     old = context(version=ssl.TLSVersion.TLSv1_2)
     gateway.login(tls=old).close()
     gateway.wait_event("session", user=USER)
     with gateway.login(tls=old), gateway.login():
         found = rows(gateway, "tls-report")
-    now = {row["tls"]: row["clients_now"] for row in found
-           if "clients_now" in row}
+    now = {row["tls"]: row["clients_now"] for row in found if "group" in row}
     assert now == {"TLSv1.2": 1, "TLSv1.3": 1}
-    cut_off = [row for row in found if "cut_off" in row]
-    assert {row["cut_off"] for row in cut_off} == {USER}
-    assert [row["last"] == "now" for row in cut_off] == [True, False]
+    users = [row for row in found if "user" in row]
+    assert {row["user"] for row in users} == {USER}
+    assert [row["last"] == "now" for row in users] == [True, False]
+
+
+def test_tls_report_of_a_dry_run(gateway):
+    """Whom observe_min_version and observe_ciphers would cut off: the counter,
+    the event, the page and the report agree."""
+    other = "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384"
+    wanted = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
+    gateway.config["tls public"]["observe_ciphers"] = wanted
+    gateway.write()
+    assert ctl(gateway, "reload").returncode == 0
+    fine = context(version=ssl.TLSVersion.TLSv1_2, ciphers=wanted)
+    odd = context(version=ssl.TLSVersion.TLSv1_2, ciphers=other)
+    for tls in (fine, odd):
+        gateway.login(tls=tls).close()
+    gateway.wait_events(2, "session", user=USER)
+    with gateway.login(tls=fine), gateway.login(tls=odd), gateway.login():
+        found = rows(gateway, "tls-report")
+        body = get(gateway)[2]
+    assert found[0] == {"section": "public", "observe_min_version": "",
+                        "observe_ciphers": wanted}
+    counts = found[1]
+    assert counts["cut_off_by_cipher"] == 2
+    assert counts["cut_off_by_version"] == 0
+    assert (counts["clients_now"], counts["cut_off_now"]) == (3, 1)
+    users = [row for row in found if "user" in row]
+    assert [(row["user"], row["cut_off_by"], row["sessions"])
+            for row in users] == [(USER, "cipher", 1)] * 2
+    told = {event["cipher"]: event.get("observed") for event in
+            gateway.events("session", user=USER, tls="TLSv1.2")}
+    assert sorted(told.values(), key=str) == [None, "cipher"]
+    assert "observed TLS policy" in body and "1 of 3 clients" in body
 
 
 def test_certificates_and_backends(gateway):

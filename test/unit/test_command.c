@@ -7,6 +7,7 @@
 /* needs: proxy/observer/journal.c proxy/observer/sink.c */
 /* needs: proxy/observer/view.c proxy/observer/reply.c proxy/observer/ledger.c
  */
+/* needs: proxy/observer/dryrun.c */
 /* needs: proxy/observer/trace.c proxy/observer/alarm.c proxy/observer/plot.c */
 /* needs: proxy/observer/history.c proxy/limits/admission.c */
 /* needs: proxy/observer/command_limits.c */
@@ -323,22 +324,64 @@ why_tells_the_last_events(void **state)
 }
 
 static void
+take_session(struct world *world, const char *user, const char *state,
+    const char *tls, const char *observed)
+{
+	struct event event;
+	struct addr peer = {.family = ADDR_IPV4, .ip = {198, 51, 100, 1}};
+	event_begin(&event, EVENT_SESSION);
+	event_addr(&event, FIELD_PEER, &peer);
+	event_str(&event, FIELD_USER, user);
+	event_str(&event, FIELD_TLS, tls);
+	event_str(&event, FIELD_OBSERVED, observed);
+	event_str(&event, FIELD_STATE, state);
+	trace_take(world->view.trace, span_of(event.data, event.len));
+}
+
+/* Nothing is observed: whoever is older than TLS 1.3 and did log in. */
+static void
 tls_report_names_users(void **state)
 {
 	struct world *world = *state;
 	world_session(world, 0, "old", "TLSv1.2");
 	world_session(world, 1, "new", "TLSv1.3");
-	struct event event;
-	struct addr peer = {.family = ADDR_IPV4, .ip = {198, 51, 100, 1}};
-	event_begin(&event, EVENT_SESSION);
-	event_addr(&event, FIELD_PEER, &peer);
-	event_str(&event, FIELD_USER, "gone");
-	event_str(&event, FIELD_TLS, "TLSv1.2");
-	trace_take(world->view.trace, span_of(event.data, event.len));
+	take_session(world, "gone", "relay", "TLSv1.2", "");
+	take_session(world, "guessed", "preauth", "TLSv1.2", "");
+	take_session(world, "modern", "relay", "TLSv1.3", "");
 	char *text = world_run(world, "tls-report");
-	assert_non_null(strstr(text, "\"cut_off\":\"old\""));
-	assert_non_null(strstr(text, "\"cut_off\":\"gone\""));
-	assert_null(strstr(text, "\"cut_off\":\"new\""));
+	assert_non_null(strstr(text, "\"user\":\"old\""));
+	assert_non_null(strstr(text, "\"user\":\"gone\""));
+	assert_null(strstr(text, "\"user\":\"new\""));
+	assert_null(strstr(text, "\"user\":\"guessed\""));
+	assert_null(strstr(text, "\"user\":\"modern\""));
+	assert_non_null(strstr(text, "\"clients_now\":2,\"cut_off_now\":1}"));
+	free(text);
+}
+
+/* With a dry run its word counts, and nothing else. */
+static void
+tls_report_follows_the_dry_run(void **state)
+{
+	struct world *world = *state;
+	struct {
+		struct config config;
+		struct config_tls tls;
+	} image = {.config.tls = {offsetof(__typeof__(image), tls), 1},
+	    .tls.observe_min_version = 0x0303};
+	world->view.config = &image.config;
+	world_session(world, 0, "old", "TLSv1.2");
+	world_session(world, 1, "odd", "TLSv1.2");
+	((struct slot_area *)world->slot.data)->records[1].observed = 2;
+	take_session(world, "fine", "relay", "TLSv1.2", "");
+	take_session(world, "gone", "relay", "TLSv1.2", "version,cipher");
+	char *text = world_run(world, "tls-report");
+	assert_null(strstr(text, "\"user\":\"old\""));
+	assert_null(strstr(text, "\"user\":\"fine\""));
+	assert_non_null(strstr(text, "\"user\":\"odd\""));
+	assert_non_null(strstr(text, "\"cut_off_by\":\"cipher\""));
+	assert_non_null(strstr(text, "\"user\":\"gone\""));
+	assert_non_null(strstr(text, "\"cut_off_by\":\"version,cipher\""));
+	assert_non_null(strstr(text, "\"observe_min_version\":\"1.2\""));
 	free(text);
 }
 
@@ -360,6 +403,7 @@ main(void)
 	    TEST(reload_waits_for_the_master),
 	    TEST(why_tells_the_last_events),
 	    TEST(tls_report_names_users),
+	    TEST(tls_report_follows_the_dry_run),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

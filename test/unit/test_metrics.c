@@ -9,6 +9,7 @@
 /* needs: proxy/observer/journal.c proxy/observer/sink.c */
 /* needs: proxy/observer/view.c proxy/observer/reply.c proxy/observer/ledger.c
  */
+/* needs: proxy/observer/dryrun.c */
 /* needs: proxy/observer/trace.c proxy/observer/alarm.c proxy/observer/plot.c */
 /* needs: proxy/observer/history.c proxy/limits/admission.c */
 /* needs: proxy/observer/command_limits.c */
