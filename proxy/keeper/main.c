@@ -19,11 +19,11 @@
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/ipc/role.h"
 #include "proxy/keeper/serve.h"
 #include "tls/key.h"
@@ -41,14 +41,6 @@ struct keeper {
 	struct message message;
 	bool stopping;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 /* The master always reads its channels; only a burst makes us wait. */
 static void
@@ -98,7 +90,7 @@ on_keys(struct keeper *keeper, struct message *message)
 	}
 	key_set_free(keeper->old);
 	keeper->old = keeper->set;
-	keeper->old_until_ms = now_ms() + OLD_SET_MS;
+	keeper->old_until_ms = clock_ms() + OLD_SET_MS;
 	keeper->set = set;
 	/* Best effort: RLIMIT_MEMLOCK may forbid it. Not MCL_FUTURE, which
 	 * would make allocations fail at that limit. */
@@ -188,7 +180,7 @@ expire_old(struct keeper *keeper)
 {
 	if (keeper->old == NULL)
 		return -1;
-	uint64_t now = now_ms();
+	uint64_t now = clock_ms();
 	if (now < keeper->old_until_ms)
 		return (int)(keeper->old_until_ms - now);
 	key_set_free(keeper->old);

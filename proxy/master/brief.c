@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
 
@@ -168,9 +169,8 @@ brief_logs(struct child *observer)
 void
 brief_ticket(struct child *observer, uint32_t ring, uint64_t age_ms)
 {
-	struct message message = {.type = MESSAGE_TICKET,
-	    .slot = ring,
-	    .arg = uv_hrtime() / 1000000 - age_ms};
+	struct message message = {
+	    .type = MESSAGE_TICKET, .slot = ring, .arg = clock_ms() - age_ms};
 	child_send(observer, &message);
 }
 

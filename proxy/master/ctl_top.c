@@ -17,6 +17,7 @@
 
 #include "proxy/base/ensure.h"
 #include "proxy/base/parse.h"
+#include "proxy/ipc/clock.h"
 
 #define PERIOD_MS 1000
 
@@ -224,24 +225,16 @@ wait_for_key(const char *by)
 	}
 }
 
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 static int
 watch(const char *by, top_ask *ask, void *arg)
 {
 	struct top_rows before = {0};
-	uint64_t before_ms = now_ms();
+	uint64_t before_ms = clock_ms();
 	int status = 0;
 	while (by != NULL && status == 0) {
 		struct top_rows rows = {0};
 		char request[32];
-		uint64_t asked_ms = now_ms();
+		uint64_t asked_ms = clock_ms();
 		snprintf(request, sizeof(request), "top %s", by);
 		status = ask(arg, request, &rows);
 		top_rows_compare(&rows, &before, asked_ms - before_ms);

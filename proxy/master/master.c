@@ -19,6 +19,7 @@
 
 #include "config/snapshot.h"
 #include "proxy/base/ensure.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/master/brief.h"
 #include "proxy/master/check.h"
 #include "proxy/master/pulse.h"
@@ -58,16 +59,10 @@ master_is_stopping(const struct master *master)
 	return master->state >= MASTER_STOP_WORKERS;
 }
 
-static uint64_t
-monotonic_ms(void)
-{
-	return uv_hrtime() / 1000000;
-}
-
 uint64_t
 master_now_ms(struct master *master)
 {
-	uint64_t now_ms = monotonic_ms() - master->skipped_ms;
+	uint64_t now_ms = clock_ms() - master->skipped_ms;
 	if (master->planned_ms == 0 || now_ms < master->planned_ms + PAUSE_MS)
 		return now_ms;
 	master->skipped_ms += now_ms - master->planned_ms;
@@ -465,7 +460,7 @@ init(struct master *master, const char *path)
 	    .snapshot = -1,
 	    .events = {-1, -1},
 	    .programs = {-1, -1, -1, -1},
-	    .began_ms = monotonic_ms(),
+	    .began_ms = clock_ms(),
 	    .is_root = geteuid() == 0,
 	    .stop_by_ms = UINT64_MAX,
 	};

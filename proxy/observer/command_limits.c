@@ -6,9 +6,9 @@
  */
 #include <stdio.h>
 #include <string.h>
-#include <time.h>
 
 #include "proxy/base/parse.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/ipc/request.h"
 #include "proxy/limits/admission.h"
 #include "proxy/limits/gcra.h"
@@ -17,14 +17,6 @@
 #include "proxy/observer/row.h"
 
 #define TOP_MAX 20
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static const char *
 prefix_text(const struct limiter_entry *entry, char buf[ADDR_TEXT_MAX + 4])
@@ -55,7 +47,7 @@ level_of(const _Atomic uint64_t *word, const struct config_rate *rate,
     uint64_t factor)
 {
 	return gcra_level(
-	    word, gcra_interval(rate, factor), now_ms() * GCRA_NS);
+	    word, gcra_interval(rate, factor), clock_ms() * GCRA_NS);
 }
 
 static void
@@ -67,7 +59,7 @@ put_entry(const struct view *view, const struct limiter_entry *entry,
 	uint64_t failures =
 	    level_of(&entry->failures, &limits->auth_failures_per_ip, factor);
 	uint32_t login_s = atomic_load(&entry->login_s);
-	uint64_t now_s = now_ms() / 1000;
+	uint64_t now_s = clock_ms() / 1000;
 	char prefix[ADDR_TEXT_MAX + 4];
 	struct row row;
 	struct outbuf *out = row_begin(&row);
@@ -82,7 +74,7 @@ put_entry(const struct view *view, const struct limiter_entry *entry,
 	json_u64(out, "delay_ms",
 	    logins_delay_of(
 		failures, limits->auth_failures_per_ip.count * factor));
-	json_u64(out, "ban_s", limiter_ban_left(entry, now_ms()) / 1000);
+	json_u64(out, "ban_s", limiter_ban_left(entry, clock_ms()) / 1000);
 	json_i64(out, "login_age_s",
 	    login_s == 0      ? -1
 	    : login_s > now_s ? 0
@@ -119,7 +111,7 @@ put_decisions(
 		const char *decision = admission_name(admission);
 		if (admission == ADMISSION_ADMIT && !exempt)
 			decision = verdict_text(limiter_peek(
-			    &view->limiter, config, addr, now_ms()));
+			    &view->limiter, config, addr, clock_ms()));
 		struct row row;
 		struct outbuf *out = row_begin(&row);
 		json_text(out, "listener",
@@ -169,7 +161,8 @@ score_of(const struct view *view, const struct limiter_entry *entry)
 	if (atomic_load(&entry->kind) != LIMITER_PREFIX)
 		return 0;
 	score = score << 32 | (failures < UINT16_MAX ? failures : UINT16_MAX);
-	return limiter_ban_left(entry, now_ms()) > 0 ? score | 1U << 16 : score;
+	return limiter_ban_left(entry, clock_ms()) > 0 ? score | 1U << 16
+						       : score;
 }
 
 static void

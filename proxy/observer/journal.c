@@ -3,8 +3,8 @@
 #include "proxy/observer/journal.h"
 
 #include <string.h>
-#include <time.h>
 
+#include "proxy/ipc/clock.h"
 #include "proxy/observer/ledger.h"
 
 void
@@ -111,11 +111,8 @@ put_field(
 static uint64_t
 age_ms(const struct slot_record *record)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t ms =
-	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-	return record->started_ms < ms ? ms - record->started_ms : 0;
+	uint64_t now_ms = clock_ms();
+	return record->started_ms < now_ms ? now_ms - record->started_ms : 0;
 }
 
 void

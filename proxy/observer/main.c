@@ -38,6 +38,7 @@
 
 #include "config/snapshot.h"
 #include "proxy/ipc/channel.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/ipc/role.h"
 #include "proxy/observer/control.h"
 #include "proxy/observer/history.h"
@@ -78,14 +79,6 @@ struct observer {
 	struct message message;
 	bool stopping;
 };
-
-static uint64_t
-now_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static void
 on_source_closed(uv_handle_t *handle)
@@ -374,7 +367,7 @@ on_tick(uv_timer_t *timer)
 {
 	struct observer *observer = timer->data;
 	journal_tick(&observer->journal, &observer->view);
-	history_tick(&observer->history, &observer->view, now_ms());
+	history_tick(&observer->history, &observer->view, clock_ms());
 }
 
 static uint64_t
@@ -395,7 +388,7 @@ start(struct observer *observer)
 	    uv_timer_init(&observer->loop, &observer->tick) != 0)
 		role_fatal("cannot start the event loop");
 	observer->channel.data = observer->tick.data = observer;
-	observer->view.started_ms = now_ms();
+	observer->view.started_ms = clock_ms();
 	observer->view.master_pid = getppid();
 	observer->view.ledger = &observer->ledger;
 	observer->view.history = &observer->history;

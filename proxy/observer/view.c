@@ -8,6 +8,7 @@
 #include <time.h>
 
 #include "proxy/ipc/area.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/observer/ledger.h"
 
 bool
@@ -79,10 +80,7 @@ view_sum(const struct view *view, size_t offset)
 uint64_t
 view_age_s(uint64_t then_ms)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t now_ms =
-	    (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	uint64_t now_ms = clock_ms();
 	return then_ms < now_ms ? (now_ms - then_ms) / 1000 : 0;
 }
 
