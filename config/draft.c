@@ -3,6 +3,7 @@
 #include "config/draft.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "config/value.h"
@@ -92,34 +93,39 @@ draft_line(const struct draft *draft, enum section_type type, uint32_t index,
 
 #define MESSAGE_MAX 1024
 
+/* problems_error() or problems_warn(). */
+typedef __attribute__((format(printf, 2, 3))) void say_to(
+    struct problems *problems, const char *format, ...);
+
+__attribute__((format(printf, 4, 0))) static void
+say(struct draft *draft, say_to *to, uint32_t line, const char *format,
+    va_list args)
+{
+	char text[MESSAGE_MAX];
+	char number[16] = "";
+
+	vsnprintf(text, sizeof(text), format, args);
+	if (line != 0)
+		snprintf(number, sizeof(number), ":%u", line);
+	to(draft->problems, "%s%s: %s", draft->path, number, text);
+}
+
 void
 draft_error(struct draft *draft, uint32_t line, const char *format, ...)
 {
-	char text[MESSAGE_MAX];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	say(draft, problems_error, line, format, args);
 	va_end(args);
-	if (line == 0)
-		problems_error(draft->problems, "%s: %s", draft->path, text);
-	else
-		problems_error(
-		    draft->problems, "%s:%u: %s", draft->path, line, text);
 }
 
 void
 draft_warn(struct draft *draft, uint32_t line, const char *format, ...)
 {
-	char text[MESSAGE_MAX];
 	va_list args;
 
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	say(draft, problems_warn, line, format, args);
 	va_end(args);
-	if (line == 0)
-		problems_warn(draft->problems, "%s: %s", draft->path, text);
-	else
-		problems_warn(
-		    draft->problems, "%s:%u: %s", draft->path, line, text);
 }
