@@ -18,7 +18,6 @@
 
 #include "tls/engine.h"
 #include "tls/expected.h"
-#include "tls/policy.h"
 
 #define BACKEND_TLS_PIN 2 /* config_backend.backend_tls */
 #define CHAIN_MAX	10
@@ -230,37 +229,14 @@ on_verify(SSL *ssl, uint8_t *out_alert)
 
 /* ---- engine and stream ------------------------------------------------- */
 
-static bool
-make_ctx(struct tls_engine *engine)
-{
-	SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
-
-	engine->ctx = ctx;
-	if (ctx == NULL || SSL_CTX_set_app_data(ctx, engine) != 1)
-		return false;
-	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
-	SSL_CTX_set_mode(
-	    ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
-	SSL_CTX_set_custom_verify(ctx, SSL_VERIFY_PEER, on_verify);
-	engine_watch_alerts(ctx);
-	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
-	       SSL_CTX_set_strict_cipher_list(ctx, policy_default_ciphers()) ==
-		   1 &&
-	       SSL_CTX_set1_curves_list(ctx, policy_default_groups()) == 1;
-}
-
 struct tls_engine *
 tls_backend_engine_new(void)
 {
-	struct tls_engine *engine = calloc(1, sizeof(*engine));
+	struct tls_engine *engine = engine_new();
 
-	if (engine == NULL)
-		return NULL;
-	if (!engine_make_bio(engine) || !make_ctx(engine)) {
-		tls_engine_free(engine);
-		engine = NULL;
-	}
-	ERR_clear_error();
+	if (engine != NULL)
+		SSL_CTX_set_custom_verify(
+		    engine->ctx, SSL_VERIFY_PEER, on_verify);
 	return engine;
 }
 

@@ -22,9 +22,8 @@ struct tls_expected {
 bool expected_open(const struct tls_expected *expected, SSL *ssl);
 void expected_free(struct tls_expected *expected);
 
-/* stream.c */
+/* stream.c: what both kinds of engine have; NULL: out of memory. */
 struct tls_engine;
-bool engine_make_bio(struct tls_engine *engine);
-void engine_watch_alerts(SSL_CTX *ctx);
+struct tls_engine *engine_new(void);
 
 #endif

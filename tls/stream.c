@@ -82,14 +82,8 @@ on_info(const SSL *ssl, int type, int value)
 	engine->current->alert_received = is_received;
 }
 
-void
-engine_watch_alerts(SSL_CTX *ctx)
-{
-	SSL_CTX_set_info_callback(ctx, on_info);
-}
-
-bool
-engine_make_bio(struct tls_engine *engine)
+static bool
+make_bio(struct tls_engine *engine)
 {
 	engine->method = BIO_meth_new(BIO_TYPE_SOURCE_SINK, "spans");
 	if (engine->method == NULL ||
@@ -116,11 +110,7 @@ make_ctx(struct tls_engine *engine)
 	SSL_CTX_set_session_cache_mode(ctx, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_mode(
 	    ctx, SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_NO_AUTO_CHAIN);
-	SSL_CTX_set_options(ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
-	SSL_CTX_set_early_data_enabled(ctx, 0);
-	SSL_CTX_set_num_tickets(ctx, TICKETS_PER_HANDSHAKE);
-	engine_watch_alerts(ctx);
-	hello_install(ctx);
+	SSL_CTX_set_info_callback(ctx, on_info);
 	return SSL_CTX_set_min_proto_version(ctx, TLS1_2_VERSION) == 1 &&
 	       SSL_CTX_set_strict_cipher_list(ctx, policy_default_ciphers()) ==
 		   1 &&
@@ -128,19 +118,33 @@ make_ctx(struct tls_engine *engine)
 }
 
 struct tls_engine *
-tls_engine_new(tls_key_submit *submit, void *arg)
+engine_new(void)
 {
 	struct tls_engine *engine = calloc(1, sizeof(*engine));
 
 	if (engine == NULL)
 		return NULL;
-	engine->submit = submit;
-	engine->arg = arg;
-	if (!engine_make_bio(engine) || !make_ctx(engine)) {
+	if (!make_bio(engine) || !make_ctx(engine)) {
 		tls_engine_free(engine);
 		engine = NULL;
 	}
 	ERR_clear_error();
+	return engine;
+}
+
+struct tls_engine *
+tls_engine_new(tls_key_submit *submit, void *arg)
+{
+	struct tls_engine *engine = engine_new();
+
+	if (engine == NULL)
+		return NULL;
+	engine->submit = submit;
+	engine->arg = arg;
+	SSL_CTX_set_options(engine->ctx, SSL_OP_CIPHER_SERVER_PREFERENCE);
+	SSL_CTX_set_early_data_enabled(engine->ctx, 0);
+	SSL_CTX_set_num_tickets(engine->ctx, TICKETS_PER_HANDSHAKE);
+	hello_install(engine->ctx);
 	return engine;
 }
 
