@@ -2,6 +2,9 @@
 /* SipHash-2-4 as the paper defines it. Called by proxy/limits. */
 #include "proxy/base/siphash.h"
 
+#include <endian.h>
+#include <string.h>
+
 #define ROTATE(x, n) (((x) << (n)) | ((x) >> (64 - (n))))
 
 static uint64_t
@@ -54,9 +57,12 @@ siphash(const struct siphash_key *key, struct span data)
 	    key->k1 ^ UINT64_C(0x7465646279746573),
 	};
 	size_t whole = data.len / 8;
+	uint64_t word;
 
-	for (size_t i = 0; i < whole; i++)
-		absorb(v, load(data.data + 8 * i, 8));
+	for (size_t i = 0; i < whole; i++) {
+		memcpy(&word, data.data + 8 * i, sizeof(word));
+		absorb(v, le64toh(word));
+	}
 	absorb(v, load(data.data + 8 * whole, data.len % 8) |
 		      (uint64_t)(data.len & 0xff) << 56);
 	v[2] ^= 0xff;

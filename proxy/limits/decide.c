@@ -33,8 +33,12 @@ climb(const struct limiter *limiter, const struct config *config,
     const struct addr *addr, struct ladder *out)
 {
 	out->n = ladder_rungs(config, addr, out->rungs);
-	for (uint32_t i = 0; i < out->n; i++)
+	for (uint32_t i = 0; i < out->n; i++) {
 		out->hashes[i] = limiter_rung_hash(limiter, &out->rungs[i]);
+		limiter_expect(limiter, out->hashes[i]);
+	}
+	for (uint32_t i = 0; i < out->n; i++)
+		limiter_expect_entry(limiter, out->hashes[i]);
 }
 
 static bool
@@ -86,19 +90,18 @@ take_rate(struct limiter *limiter, const struct config *config,
 	const struct config_limits *limits = &config->limits;
 
 	for (uint32_t i = 0; i < hold->n; i++) {
-		struct limiter_entry *entry = limiter_held(limiter, hold, i);
 		uint64_t burst =
 		    (uint64_t)limits->connect_burst_per_ip * rungs[i].factor;
-		if (entry == NULL ||
-		    gcra_take(&entry->connects,
+		if (hold->entries[i] == LIMITER_NONE ||
+		    gcra_take(limiter_connects_at(limiter, hold->entries[i]),
 			gcra_interval(
 			    &limits->connect_rate_per_ip, rungs[i].factor),
 			burst, now_ns))
 			continue;
 		while (i-- > 0) {
-			entry = limiter_held(limiter, hold, i);
-			if (entry != NULL)
-				gcra_give_back(&entry->connects,
+			if (hold->entries[i] != LIMITER_NONE)
+				gcra_give_back(limiter_connects_at(
+						   limiter, hold->entries[i]),
 				    gcra_interval(&limits->connect_rate_per_ip,
 					rungs[i].factor));
 		}
@@ -153,7 +156,7 @@ limiter_peek(const struct limiter *limiter, const struct config *config,
 		if (limiter_connections(limiter, entry) >=
 		    limits->connections_per_ip * factor)
 			return LIMITER_CONNECTIONS;
-		if (gcra_level(&entry->connects,
+		if (gcra_level(limiter_connects(limiter, entry),
 			gcra_interval(&limits->connect_rate_per_ip, factor),
 			now_ms * GCRA_NS) >=
 		    limits->connect_burst_per_ip * factor)

@@ -2,6 +2,7 @@
 /* See ladder.h. Called by the limiter and the observer. */
 #include "proxy/limits/ladder.h"
 
+#include <endian.h>
 #include <string.h>
 
 #include "proxy/base/ensure.h"
@@ -35,11 +36,11 @@ ladder_canonical(const struct addr *addr)
 static struct rung
 rung_of(const struct addr *addr, uint32_t bits, uint32_t factor)
 {
-	uint64_t name = 0;
+	uint64_t name;
 
 	ENSURE(bits > 0 && bits <= 64);
-	for (int i = 0; i < 8; i++)
-		name = name << 8 | addr->ip[i];
+	memcpy(&name, addr->ip, sizeof(name));
+	name = be64toh(name);
 	return (struct rung){
 	    .name = name & (UINT64_MAX << (64 - bits)),
 	    .family = addr->family,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * See limiter.h. This file is the table: finding, claiming, evicting, columns.
- * What is decided with it stands in decide.c and logins.c.
+ * Who is evicted stands in victim.c, what is decided in decide.c and logins.c.
  *
  * Invariant: a key that is a slot's mark is changed by that slot only, until
  * the master frees it; columns are never written but by adding and taking back.
@@ -9,25 +9,21 @@
  * over all entries of a set with the key, so no connection is lost, and the
  * later one is given up as soon as it is seen.
  */
-#include "proxy/limits/table.h"
+#include "proxy/limits/limiter.h"
 
 #include <string.h>
 
 #include "proxy/base/ensure.h"
-#include "proxy/limits/gcra.h"
+#include "proxy/limits/set.h"
 
-#define LINE	    64
+#define MARKS_SIZE  (LIMITER_MARKS * sizeof(uint16_t))
 #define CLAIM_TRIES 8
-#define DAY_S	    86400
-/* What a login is worth when entries compete for a place: an offender's debt
- * of a minute. */
-#define LOGIN_WORTH_MS 60000
 
 static size_t
 stride_of(uint32_t n_slots)
 {
 	size_t size = sizeof(struct limiter_entry) +
-		      (size_t)n_slots * 2 * sizeof(uint16_t);
+		      (size_t)n_slots * 2 * sizeof(uint16_t) + MARKS_SIZE;
 
 	return (size + LINE - 1) / LINE * LINE;
 }
@@ -35,7 +31,7 @@ stride_of(uint32_t n_slots)
 static size_t
 set_size_of(uint32_t n_slots)
 {
-	return LINE + LIMITER_WAYS * stride_of(n_slots);
+	return SET_HEAD + LIMITER_WAYS * stride_of(n_slots);
 }
 
 static uint32_t
@@ -49,8 +45,8 @@ sets_offset(uint32_t n_sets)
 {
 	size_t n_groups = n_sets / LIMITER_GROUP + 1;
 
-	return (sizeof(struct limiter_area) + n_groups + LINE - 1) / LINE *
-	       LINE;
+	return (sizeof(struct limiter_area) + n_groups + SET_HEAD - 1) /
+	       SET_HEAD * SET_HEAD;
 }
 
 size_t
@@ -100,25 +96,28 @@ limiter_n_entries(const struct limiter *limiter)
 	return limiter->n_sets * LIMITER_WAYS;
 }
 
-static uint8_t *
-set_at(const struct limiter *limiter, uint32_t index)
+_Atomic uint64_t *
+limiter_connects_at(const struct limiter *limiter, uint32_t index)
 {
-	return limiter->sets +
-	       (size_t)(index / LIMITER_WAYS) * limiter->set_size;
+	return key_at(limiter, index) + LIMITER_WAYS;
 }
 
-static _Atomic uint64_t *
-key_at(const struct limiter *limiter, uint32_t index)
+_Atomic uint64_t *
+limiter_connects(
+    const struct limiter *limiter, const struct limiter_entry *entry)
 {
-	return (_Atomic uint64_t *)(void *)set_at(limiter, index) +
-	       index % LIMITER_WAYS;
+	size_t at = (size_t)((const uint8_t *)entry - limiter->sets);
+	size_t way = (at % limiter->set_size - SET_HEAD) / limiter->stride;
+
+	return limiter_connects_at(
+	    limiter, (uint32_t)(at / limiter->set_size * LIMITER_WAYS + way));
 }
 
-static struct limiter_entry *
-entry_at(const struct limiter *limiter, uint32_t index)
+_Atomic uint16_t *
+limiter_marks(const struct limiter *limiter, const struct limiter_entry *entry)
 {
-	return (void *)(set_at(limiter, index) + LINE +
-			index % LIMITER_WAYS * limiter->stride);
+	return (_Atomic uint16_t *)(void *)((uint8_t *)entry + limiter->stride -
+					    MARKS_SIZE);
 }
 
 static _Atomic uint8_t *
@@ -141,15 +140,6 @@ limiter_at(const struct limiter *limiter, uint32_t index)
 	    atomic_load(key_at(limiter, index)) <= LIMITER_MARK_MAX)
 		return NULL;
 	return entry_at(limiter, index);
-}
-
-/* The first entry of the set where the hash belongs. */
-static uint32_t
-set_of(const struct limiter *limiter, uint64_t hash)
-{
-	uint64_t set = (hash >> 32) * limiter->n_sets >> 32;
-
-	return (uint32_t)set * LIMITER_WAYS;
 }
 
 static uint64_t
@@ -182,12 +172,7 @@ limiter_user_hash(const struct limiter *limiter, struct span user)
 static uint32_t
 find(const struct limiter *limiter, uint64_t hash)
 {
-	uint32_t first = set_of(limiter, hash);
-
-	for (uint32_t i = first; i < first + LIMITER_WAYS; i++)
-		if (atomic_load(key_at(limiter, i)) == hash)
-			return i;
-	return LIMITER_NONE;
+	return find_key(limiter, set_of(limiter, hash), hash);
 }
 
 struct limiter_entry *
@@ -236,61 +221,6 @@ limiter_ban_left(const struct limiter_entry *entry, uint64_t now_ms)
 /* --- claiming and evicting ------------------------------------------------ */
 
 static uint64_t
-debt(const _Atomic uint64_t *word, uint64_t now_ns)
-{
-	uint64_t full = atomic_load_explicit(word, memory_order_relaxed);
-
-	return full > now_ns ? full - now_ns : 0;
-}
-
-/* UINT64_MAX: must stay. Whoever owes least goes, then whoever is oldest. */
-static uint64_t
-worth(const struct limiter *limiter, uint32_t index, uint64_t now_ms)
-{
-	const struct limiter_entry *entry = entry_at(limiter, index);
-	uint64_t now_ns = now_ms * GCRA_NS;
-	uint32_t login_s =
-	    atomic_load_explicit(&entry->login_s, memory_order_relaxed);
-	uint32_t seen_s =
-	    atomic_load_explicit(&entry->seen_s, memory_order_relaxed);
-
-	if (limiter_connections(limiter, entry) != 0)
-		return UINT64_MAX;
-	if (atomic_load(key_at(limiter, index)) == 0)
-		return 0;
-	if (limiter_ban_left(entry, now_ms) > 0)
-		return UINT64_MAX;
-	uint64_t ms = debt(&entry->connects, now_ns) / GCRA_NS +
-		      debt(&entry->failures, now_ns) / GCRA_NS;
-	if (login_s != 0 && now_ms / 1000 < (uint64_t)login_s + DAY_S)
-		ms += LOGIN_WORTH_MS;
-	if (ms > UINT32_MAX)
-		ms = UINT32_MAX;
-	return (ms << 31 | (seen_s & INT32_MAX)) + 1;
-}
-
-static uint32_t
-choose_victim(const struct limiter *limiter, uint32_t first, uint64_t now_ms)
-{
-	uint32_t victim = LIMITER_NONE;
-	uint64_t least = UINT64_MAX;
-
-	for (uint32_t i = first; i < first + LIMITER_WAYS; i++) {
-		uint64_t key = atomic_load(key_at(limiter, i));
-		if (key != 0 && key <= LIMITER_MARK_MAX)
-			continue;
-		uint64_t value = worth(limiter, i, now_ms);
-		if (value < least) {
-			least = value;
-			victim = i;
-		}
-		if (value == 0)
-			break;
-	}
-	return victim;
-}
-
-static uint64_t
 own_mark(const struct limiter *limiter)
 {
 	return limiter->slot == LIMITER_NONE ? LIMITER_MARK_MAX
@@ -319,23 +249,20 @@ evict(struct limiter *limiter, uint32_t index)
 #define SET(field, value) \
 	atomic_store_explicit(&entry->field, (value), memory_order_relaxed)
 
-/* All but the columns, which whoever is taking back still writes. */
+/* All but the columns, which whoever is taking back still writes, and the marks
+ * that are not written yet. */
 static void
-fill(struct limiter_entry *entry, const struct rung *rung, uint64_t now_ms)
+fill(struct limiter_entry *entry, const struct rung *rung)
 {
-	SET(connects, 0);
 	SET(handshakes, 0);
 	SET(failures, 0);
 	SET(ban_s, 0);
 	SET(login_s, 0);
-	SET(seen_s, (uint32_t)(now_ms / 1000));
 	SET(kind, rung == NULL ? LIMITER_USER : LIMITER_PREFIX);
 	SET(family, rung == NULL ? (uint8_t)ADDR_NONE : rung->family);
 	SET(bits, rung == NULL ? 0 : rung->bits);
 	SET(name, rung == NULL ? 0 : rung->name);
-	SET(next_mark, 0);
-	for (int i = 0; i < LIMITER_MARKS; i++)
-		SET(marks[i], 0);
+	SET(n_marks, 0);
 }
 
 /* Another slot made the same entry at the same time: the first one stays. */
@@ -360,14 +287,16 @@ claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
 		uint32_t index = find(limiter, hash);
 		if (index != LIMITER_NONE)
 			return index;
-		index = choose_victim(limiter, set_of(limiter, hash), now_ms);
+		index = victim_choose(limiter, set_of(limiter, hash), now_ms);
 		if (index == LIMITER_NONE)
 			return LIMITER_NONE;
 		if (!is_used(limiter, index))
 			atomic_store(used_flag(limiter, index), 1);
 		if (!evict(limiter, index))
 			continue;
-		fill(entry_at(limiter, index), rung, now_ms);
+		fill(entry_at(limiter, index), rung);
+		atomic_store_explicit(limiter_connects_at(limiter, index), 0,
+		    memory_order_relaxed);
 		atomic_store(key_at(limiter, index), hash);
 		return settle(limiter, index, hash);
 	}
@@ -390,11 +319,13 @@ static uint32_t
 sum_all(const struct limiter *limiter, uint64_t hash, uint32_t which)
 {
 	uint32_t first = set_of(limiter, hash);
+	const _Atomic uint64_t *keys = key_at(limiter, first);
 	uint32_t sum = 0;
 
-	for (uint32_t i = first; i < first + LIMITER_WAYS; i++)
-		if (atomic_load(key_at(limiter, i)) == hash)
-			sum += sum_column(limiter, entry_at(limiter, i), which);
+	for (uint32_t way = 0; way < LIMITER_WAYS; way++)
+		if (atomic_load(&keys[way]) == hash)
+			sum += sum_column(
+			    limiter, entry_at(limiter, first + way), which);
 	return sum;
 }
 
@@ -456,8 +387,6 @@ limiter_hold_rung(struct limiter *limiter, struct limiter_hold *hold,
 	hold->entries[hold->n++] = index;
 	if (index == LIMITER_NONE)
 		return is_full ? ADD_OVER : ADD_NO_ROOM;
-	atomic_store_explicit(&entry_at(limiter, index)->seen_s,
-	    (uint32_t)(now_ms / 1000), memory_order_relaxed);
 	return sum_all(limiter, hash, 0) > limit ? ADD_OVER : ADD_GOOD;
 }
 

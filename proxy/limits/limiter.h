@@ -3,8 +3,9 @@
  * The limiter: one table of prefixes (and users) in a shared area, written by
  * all workers without a lock, of constant size whatever arrives.
  *
- *   set = keys, one line | LIMITER_WAYS entries; a key is a keyed hash
- *   entry = rates (GCRA) | ban, login | marks | columns, two per slot
+ *   set = keys, one line | connects (GCRA), one line | LIMITER_WAYS entries
+ *   key = a keyed hash; entry = rates (GCRA) | ban, login | columns, two per
+ *   slot | marks, in its last octets
  *
  * Glossary
  *   rung    a prefix an address counts for (ladder.h)

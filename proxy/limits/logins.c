@@ -37,11 +37,15 @@ mark_of(uint64_t hash)
 }
 
 static bool
-has_mark(const struct limiter_entry *entry, uint16_t mark)
+has_mark(const struct limiter *limiter, const struct limiter_entry *entry,
+    uint16_t mark)
 {
-	for (int i = 0; i < LIMITER_MARKS; i++)
-		if (atomic_load_explicit(
-			&entry->marks[i], memory_order_relaxed) == mark)
+	const _Atomic uint16_t *marks = limiter_marks(limiter, entry);
+	uint8_t n = atomic_load(&entry->n_marks);
+
+	for (int i = 0; i < n && i < LIMITER_MARKS; i++)
+		if (atomic_load_explicit(&marks[i], memory_order_relaxed) ==
+		    mark)
 			return true;
 	return false;
 }
@@ -49,17 +53,21 @@ has_mark(const struct limiter_entry *entry, uint16_t mark)
 static bool
 has_any_mark(const struct limiter_entry *entry)
 {
-	return atomic_load_explicit(&entry->marks[0], memory_order_relaxed) !=
-	       0;
+	return atomic_load(&entry->n_marks) != 0;
 }
 
 /* In the place of the oldest one. */
 static void
-add_mark(struct limiter_entry *entry, uint16_t mark)
+add_mark(
+    const struct limiter *limiter, struct limiter_entry *entry, uint16_t mark)
 {
-	uint8_t at = atomic_fetch_add(&entry->next_mark, 1);
+	uint8_t n = atomic_load(&entry->n_marks);
 
-	atomic_store(&entry->marks[at % LIMITER_MARKS], mark);
+	atomic_store_explicit(&limiter_marks(limiter, entry)[n % LIMITER_MARKS],
+	    mark, memory_order_relaxed);
+	/* Full stays full. */
+	atomic_store(&entry->n_marks,
+	    n < 2 * LIMITER_MARKS - 1 ? (uint8_t)(n + 1) : LIMITER_MARKS);
 }
 
 static uint16_t
@@ -83,7 +91,7 @@ static bool
 is_known_from(const struct limiter *limiter, const struct limiter_entry *user,
     const struct rung *rung)
 {
-	return has_mark(user, prefix_mark(limiter, rung));
+	return has_mark(limiter, user, prefix_mark(limiter, rung));
 }
 
 static uint32_t
@@ -104,10 +112,11 @@ user_delay(const struct limiter *limiter, const struct config *config,
 }
 
 static void
-touch(struct limiter_entry *entry, uint64_t now_ms)
+touch(const struct limiter *limiter, const struct limiter_entry *user,
+    uint64_t now_ms)
 {
-	atomic_store_explicit(
-	    &entry->seen_s, (uint32_t)(now_ms / 1000), memory_order_relaxed);
+	atomic_store_explicit(limiter_connects(limiter, user), now_ms * GCRA_NS,
+	    memory_order_relaxed);
 }
 
 static void
@@ -122,7 +131,7 @@ count_user(struct limiter *limiter, const struct config *config,
 	    limiter, limiter_user_hash(limiter, user), NULL, now_ms);
 	if (entry == NULL)
 		return;
-	touch(entry, now_ms);
+	touch(limiter, entry, now_ms);
 	(void)gcra_take(&entry->failures, gcra_interval(rate, 1),
 	    rate->count + LOGIN_DELAYS, now_ms * GCRA_NS);
 }
@@ -180,7 +189,6 @@ count_rung(struct limiter_entry *entry, const struct config *config,
 	/* Tokens go as far as the first delay and no further. */
 	uint64_t most = is_token ? limit : limit + LOGIN_DELAYS;
 
-	touch(entry, now_ms);
 	(void)gcra_take(&entry->failures, interval, most, now_ns);
 	if (is_token || has_recent_login(entry, now_ms) ||
 	    gcra_level(&entry->failures, interval, now_ns) <
@@ -199,9 +207,9 @@ is_repeated(struct limiter *limiter, struct limiter_entry *entry,
 	if (entry == NULL || login->password.len == 0 || login->user.len == 0)
 		return false;
 	uint16_t mark = pair_mark(limiter, login);
-	if (has_mark(entry, mark))
+	if (has_mark(limiter, entry, mark))
 		return true;
-	add_mark(entry, mark);
+	add_mark(limiter, entry, mark);
 	return false;
 }
 
@@ -250,11 +258,11 @@ logins_good(struct limiter *limiter, const struct config *config,
 	    limiter, limiter_user_hash(limiter, user), NULL, now_ms);
 	if (entry == NULL)
 		return false;
-	touch(entry, now_ms);
+	touch(limiter, entry, now_ms);
 	atomic_store(&entry->login_s, now_s);
 	if (is_known_from(limiter, entry, &rungs[0]))
 		return false;
 	bool is_new = has_any_mark(entry);
-	add_mark(entry, prefix_mark(limiter, &rungs[0]));
+	add_mark(limiter, entry, prefix_mark(limiter, &rungs[0]));
 	return is_new;
 }

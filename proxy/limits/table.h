@@ -24,21 +24,18 @@ enum limiter_kind {
  * is the last) that is changing the entry, any other is a hash. */
 #define LIMITER_MARK_MAX (LIMITER_SLOTS + 1)
 
+/* What is needed to admit or evict is in its first 64 octets while there are
+ * at most six slots. */
 struct limiter_entry {
-	_Atomic uint64_t connects;   /* GCRA, ns: new connections */
 	_Atomic uint64_t handshakes; /* GCRA, ns: full handshakes */
 	_Atomic uint64_t failures;   /* GCRA, ns: failed logins */
 	_Atomic uint32_t ban_s;	     /* banned until; 0: not */
 	_Atomic uint32_t login_s;    /* of the last good login; 0: none */
-	_Atomic uint32_t seen_s;
-	_Atomic uint8_t kind; /* enum limiter_kind */
+	_Atomic uint64_t name;	     /* of a prefix: struct rung; 0 of a user */
+	_Atomic uint8_t kind;	     /* enum limiter_kind */
 	_Atomic uint8_t family;
 	_Atomic uint8_t bits;
-	_Atomic uint8_t next_mark;
-	_Atomic uint64_t name; /* of a prefix: struct rung; 0 of a user */
-	/* Of a prefix: wrong passwords counted already; of a user: prefixes
-	 * it logged in from. Keyed hashes, 0: none. */
-	_Atomic uint16_t marks[LIMITER_MARKS];
+	_Atomic uint8_t n_marks;    /* written so far; the last 16 count */
 	_Atomic uint16_t columns[]; /* [slot][connections, before login] */
 };
 
@@ -67,6 +64,23 @@ struct limiter_entry *limiter_claim(struct limiter *limiter, uint64_t hash,
 /* The entries one by one: index < limiter_n_entries(). NULL: not in use. */
 struct limiter_entry *limiter_at(const struct limiter *limiter, uint32_t index);
 uint32_t limiter_n_entries(const struct limiter *limiter);
+
+/* GCRA, ns: new connections of a prefix; the last touch of a user. Beside the
+ * keys, as it says who is evicted. */
+_Atomic uint64_t *limiter_connects(
+    const struct limiter *limiter, const struct limiter_entry *entry);
+_Atomic uint64_t *limiter_connects_at(
+    const struct limiter *limiter, uint32_t index);
+
+/* LIMITER_MARKS keyed hashes. Of a prefix: wrong passwords counted already; of
+ * a user: prefixes it logged in from. */
+_Atomic uint16_t *limiter_marks(
+    const struct limiter *limiter, const struct limiter_entry *entry);
+
+/* Hints for the processor: the set of a hash, which is about to be looked at;
+ * then the entry in it that will be, found or in its place. */
+void limiter_expect(const struct limiter *limiter, uint64_t hash);
+void limiter_expect_entry(const struct limiter *limiter, uint64_t hash);
 
 /* Sums over the slots. */
 uint32_t limiter_connections(

@@ -2,6 +2,7 @@
 /* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
 /* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c tls/x509.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/ladder.c proxy/limits/networks_build.c */
 /* needs: tls/names_build.c tls/policy.c tls/policy_check.c tls/ticket.c */
 /* needs: backends/live.c tls/backend_load.c */

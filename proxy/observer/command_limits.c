@@ -69,7 +69,8 @@ put_entry(const struct view *view, const struct limiter_entry *entry,
 	    out, "connections", limiter_connections(&view->limiter, entry));
 	json_u64(out, "preauth", limiter_preauth(&view->limiter, entry));
 	json_u64(out, "connects",
-	    level_of(&entry->connects, &limits->connect_rate_per_ip, factor));
+	    level_of(limiter_connects(&view->limiter, entry),
+		&limits->connect_rate_per_ip, factor));
 	json_u64(out, "failures", failures);
 	json_u64(out, "delay_ms",
 	    logins_delay_of(

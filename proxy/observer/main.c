@@ -17,6 +17,7 @@
 /* needs: proxy/observer/trace.c proxy/observer/command_limits.c */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/base/siphash.c */
 /* needs: proxy/observer/plot.c proxy/observer/alarm.c proxy/ipc/reason.c */

@@ -11,6 +11,7 @@
 /* needs: proxy/session/ */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */

@@ -9,6 +9,7 @@
  * connection, and the addresses for which the table had no room.
  */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/base/siphash.c proxy/base/span.c proxy/base/addr.c */
 /* needs: proxy/base/parse.c proxy/base/ensure.c */
 #include <stdio.h>

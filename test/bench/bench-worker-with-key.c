@@ -12,6 +12,7 @@
 /* needs: proxy/session/ proxy/imap/ proxy/ipc/ */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c */
 /* needs: backends/reply.c backends/hash.c backends/live.c config/route.c */

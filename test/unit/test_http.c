@@ -14,6 +14,7 @@
 /* needs: proxy/observer/history.c proxy/limits/admission.c */
 /* needs: proxy/observer/command_limits.c */
 /* needs: proxy/limits/networks.c proxy/limits/limiter.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/decide.c proxy/limits/ladder.c */
 /* needs: proxy/limits/logins.c proxy/base/siphash.c */
 /* needs: proxy/observer/json.c proxy/observer/log.c */

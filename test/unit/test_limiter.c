@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/base/siphash.c proxy/base/span.c proxy/base/addr.c */
 /* needs: proxy/base/parse.c proxy/base/ensure.c */
 /*
@@ -513,7 +514,7 @@ static uint64_t
 now_ns(void)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/base/siphash.c proxy/base/span.c */
 /* needs: proxy/base/addr.c proxy/base/parse.c proxy/base/ensure.c */
 /*
@@ -33,7 +34,7 @@ static uint64_t
 now_ns(void)
 {
 	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
@@ -130,10 +131,96 @@ test_one_crowded_set(void **state)
 	free(area);
 }
 
+static struct addr
+numbered(int i)
+{
+	return (struct addr){.family = ADDR_IPV4, .ip = {10, 0, 0, (uint8_t)i}};
+}
+
+static struct limiter_entry *
+entry_of(struct rig *rig, const struct addr *addr)
+{
+	struct rung rungs[LADDER_MAX];
+	ladder_rungs(&rig->image.config, addr, rungs);
+	return limiter_find(
+	    &rig->limiter, limiter_rung_hash(&rig->limiter, &rungs[0]));
+}
+
+/* One of a full set: what it owes, as limiter.c weighs it; UINT64_MAX where it
+ * must stay. */
+static uint64_t
+make_random(struct rig *rig, int i, unsigned *seed, struct limiter_hold *hold)
+{
+	struct addr addr = numbered(i);
+	uint32_t overflows;
+	limiter_enter(&rig->limiter, &rig->image.config, &addr, rig->now_ms,
+	    false, hold, &overflows);
+	struct limiter_entry *entry = entry_of(rig, &addr);
+	assert_non_null(entry);
+	uint64_t now_ns = rig->now_ms * 1000000, connects, failures;
+	connects = (unsigned)rand_r(seed) % 4 * UINT64_C(20000000000);
+	failures = (unsigned)rand_r(seed) % 4 * UINT64_C(15000000000);
+	bool logged_in = rand_r(seed) % 4 == 0;
+	/* Different times in the past owe the same: nothing. */
+	atomic_store(limiter_connects(&rig->limiter, entry),
+	    connects == 0 ? now_ns - (unsigned)i : now_ns + connects);
+	atomic_store(&entry->failures, now_ns + failures);
+	if (logged_in)
+		atomic_store(&entry->login_s, (uint32_t)(rig->now_ms / 1000));
+	if (rand_r(seed) % 8 == 0)
+		return UINT64_MAX;
+	limiter_release(&rig->limiter, hold);
+	if (rand_r(seed) % 8 == 0) {
+		atomic_store(&entry->ban_s, UINT32_MAX);
+		return UINT64_MAX;
+	}
+	return connects + failures + (logged_in ? UINT64_C(60000000000) : 0);
+}
+
+/* A newcomer to a full set takes the place of whoever owes least. */
+static void
+test_who_is_evicted(void **state)
+{
+	unsigned seed = 7;
+	int moved = 0;
+	(void)state;
+	for (int round = 0; round < 2000; round++) {
+		struct rig rig = {.now_ms = 200000000};
+		size_t size;
+		void *area = limits_area_new(LIMITER_WAYS, 2, &size);
+		struct limiter_hold holds[LIMITER_WAYS + 1];
+		uint64_t worth[LIMITER_WAYS], least = UINT64_MAX;
+		uint32_t overflows;
+		limits_image_init(&rig.image);
+		assert_true(limiter_attach(&rig.limiter, area, size, 2, 0));
+		for (int i = 0; i < LIMITER_WAYS; i++) {
+			worth[i] = make_random(&rig, i, &seed, &holds[i]);
+			least = worth[i] < least ? worth[i] : least;
+		}
+		struct addr newcomer = numbered(100);
+		limiter_enter(&rig.limiter, &rig.image.config, &newcomer,
+		    rig.now_ms, false, &holds[LIMITER_WAYS], &overflows);
+		int gone = 0;
+		for (int i = 0; i < LIMITER_WAYS; i++) {
+			struct addr addr = numbered(i);
+			if (entry_of(&rig, &addr) != NULL)
+				continue;
+			gone++;
+			assert_int_equal(worth[i], least);
+		}
+		assert_int_equal(gone, least != UINT64_MAX);
+		assert_int_equal(overflows, least == UINT64_MAX);
+		moved += gone;
+		free(area);
+	}
+	assert_true(moved > 1000);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_who_is_evicted),
 	    cmocka_unit_test(test_flood),
 	    cmocka_unit_test(test_one_crowded_set),
 	};

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/base/siphash.c proxy/base/span.c proxy/base/addr.c */
 /* needs: proxy/base/parse.c proxy/base/ensure.c */
 /* libs: pthread */

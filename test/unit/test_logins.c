@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c proxy/limits/ladder.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/base/siphash.c proxy/base/span.c */
 /* needs: proxy/base/addr.c proxy/base/parse.c proxy/base/ensure.c */
 /* Failed logins: what counts, how long a login waits, who is banned. */
@@ -147,6 +148,29 @@ test_the_same_password_counts_once(void **state)
 	assert_int_equal(delay(rig, &client, "berta"), 2000);
 }
 
+/* The last sixteen are remembered, however many there were. */
+static void
+test_many_passwords(void **state)
+{
+	struct rig *rig = *state;
+	struct client client;
+	char password[16];
+	arrive(rig, "192.0.2.1", &client);
+	rig->image.config.limits.auth_failures_per_ip.count = 2000;
+	rig->image.config.limits.auth_failures_per_user.count = 991;
+	for (int i = 0; i < 990; i++) {
+		snprintf(password, sizeof(password), "guess%d", i);
+		wrong(rig, &client, "anna", password, false);
+		snprintf(
+		    password, sizeof(password), "guess%d", i < 16 ? 0 : i - 15);
+		wrong(rig, &client, "anna", password, false);
+	}
+	assert_int_equal(delay(rig, &client, "anna"), 0);
+	for (int i = 0; i < 10; i++)
+		wrong(rig, &client, "anna", "guess1", false);
+	assert_int_equal(delay(rig, &client, "anna"), 2000);
+}
+
 static void
 test_office(void **state)
 {
@@ -245,6 +269,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_delays_then_a_ban),
 	    TEST(test_the_same_password_counts_once),
+	    TEST(test_many_passwords),
 	    TEST(test_office),
 	    TEST(test_tokens_never_ban),
 	    TEST(test_a_known_prefix_is_never_banned),

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/session/ proxy/imap/ proxy/limits/admission.c proxy/ipc/ */
 /* needs: proxy/limits/networks.c proxy/limits/limiter.c */
+/* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/decide.c proxy/limits/ladder.c */
 /* needs: proxy/limits/logins.c */
 /* needs: proxy/base/ backends/reply.c backends/proxyhdr.c backends/pool.c */
