@@ -173,8 +173,9 @@ take_line(struct ctl *ctl, char *line)
 	size_t n;
 	if (!is_printable(line))
 		return CTL_USAGE;
-	char *whole = strdup(line);
-	if (whole == NULL || !ctl_json_parse(line, members, &n)) {
+	char *whole = ctl->json ? strdup(line) : NULL;
+	if ((ctl->json && whole == NULL) ||
+	    !ctl_json_parse(line, members, &n)) {
 		free(whole);
 		return CTL_USAGE;
 	}

@@ -40,17 +40,30 @@ set_keys(
 	}
 }
 
+/* Room for n more behind the first used ones of so many octets each. */
+static void *
+grown(void *list, size_t used, size_t n, size_t size, size_t *cap)
+{
+	if (*cap - used >= n)
+		return list;
+	while (*cap - used < n)
+		*cap = *cap == 0 ? 4096 : *cap * 2;
+	void *new = realloc(list, *cap * size);
+	ENSURE(new != NULL);
+	return new;
+}
+
 static void
 add_cell(struct ctl_table *table, size_t column, const char *text)
 {
-	if (table->n_cells == table->cap) {
-		table->cap = table->cap == 0 ? 64 : table->cap * 2;
-		table->cells =
-		    realloc(table->cells, table->cap * sizeof(table->cells[0]));
-		ENSURE(table->cells != NULL);
-	}
-	table->cells[table->n_cells++] = copy(text);
 	size_t width = strlen(text);
+	table->cells = grown(table->cells, table->n_cells, 1,
+	    sizeof(table->cells[0]), &table->cells_cap);
+	table->text =
+	    grown(table->text, table->text_len, width + 1, 1, &table->text_cap);
+	table->cells[table->n_cells++] = table->text_len;
+	memcpy(table->text + table->text_len, text, width + 1);
+	table->text_len += width + 1;
 	if (table->widths[column] < width)
 		table->widths[column] = width;
 }
@@ -74,17 +87,27 @@ ctl_table_add(struct ctl_table *table, const struct ctl_member *members,
 }
 
 static void
+print_blanks(size_t n, FILE *out)
+{
+	while (n-- > 0)
+		putc_unlocked(' ', out);
+}
+
+/* The last column needs no blanks behind it. */
+static void
 print_cell(
     const struct ctl_table *table, size_t column, const char *text, FILE *out)
 {
-	int width = (int)table->widths[column];
+	size_t len = strlen(text);
+	size_t blanks = table->widths[column] - len;
+	bool is_last = column + 1 == table->n_columns;
 	if (table->is_number[column])
-		fprintf(out, "%*s", width, text);
-	else if (column + 1 < table->n_columns)
-		fprintf(out, "%-*s", width, text);
+		print_blanks(blanks, out);
+	fwrite(text, 1, len, out);
+	if (is_last)
+		fputc('\n', out);
 	else
-		fputs(text, out);
-	fputs(column + 1 < table->n_columns ? "  " : "\n", out);
+		print_blanks(table->is_number[column] ? 2 : blanks + 2, out);
 }
 
 static void
@@ -103,9 +126,8 @@ forget(struct ctl_table *table)
 	bool printed = table->printed;
 	for (size_t i = 0; i < table->n_columns; i++)
 		free(table->keys[i]);
-	for (size_t i = 0; i < table->n_cells; i++)
-		free(table->cells[i]);
 	free(table->cells);
+	free(table->text);
 	*table = (struct ctl_table){.printed = printed};
 }
 
@@ -119,6 +141,7 @@ ctl_table_flush(struct ctl_table *table, FILE *out)
 		print_head(table, out);
 	}
 	for (size_t i = 0; i < table->n_cells; i++)
-		print_cell(table, i % table->n_columns, table->cells[i], out);
+		print_cell(table, i % table->n_columns,
+		    table->text + table->cells[i], out);
 	forget(table);
 }

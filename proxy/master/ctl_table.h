@@ -13,9 +13,12 @@ struct ctl_table {
 	char *keys[CTL_MEMBERS_MAX];
 	size_t widths[CTL_MEMBERS_MAX];
 	bool is_number[CTL_MEMBERS_MAX];
-	char **cells; /* row by row */
+	size_t *cells; /* row by row: where in text each begins */
 	size_t n_cells;
-	size_t cap;
+	size_t cells_cap;
+	char *text; /* of all cells, each terminated */
+	size_t text_len;
+	size_t text_cap;
 	bool printed; /* one already: a blank line comes before the next */
 };
 

@@ -133,7 +133,7 @@ put_session(void *arg, uint32_t slot, const struct slot_record *record)
 	json_u64(out, "worker", slot);
 	json_str(out, "state", session_state_name(record->state));
 	json_text(out, "listener", view_listener_name(view, record->listen));
-	json_addr(out, "client", &record->client);
+	json_addr(out, "peer", &record->client);
 	json_str(out, "user", record->user);
 	json_str(out, "backend", backend);
 	json_str(out, "tls", record->tls_version);

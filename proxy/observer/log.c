@@ -18,7 +18,9 @@ _Static_assert(EVENT_FIELD_MAX <= 64, "one bit of `seen` per field");
 const char *
 log_id_text(uint64_t id, char buf[LOG_ID_MAX])
 {
-	snprintf(buf, LOG_ID_MAX, "%016" PRIx64, id);
+	for (int i = LOG_ID_MAX - 2; i >= 0; i--, id >>= 4)
+		buf[i] = "0123456789abcdef"[id & 15];
+	buf[LOG_ID_MAX - 1] = '\0';
 	return buf;
 }
 

@@ -75,7 +75,7 @@ def test_sessions_and_filters(gateway):
         mine = rows(gateway, "sessions", f"user={USER}", "state=relay")
         assert len(mine) == 1 and mine[0]["backend"] == "a"
         port = one.socket.getsockname()[1]
-        assert mine[0]["client"] == f"{CLIENT}:{port}"
+        assert mine[0]["peer"] == f"{CLIENT}:{port}"
         assert mine[0]["tls"] == "TLSv1.3"
         assert rows(gateway, "sessions", "id=" + mine[0]["id"]) == mine
         assert len(rows(gateway, "sessions", CLIENT)) == 2

@@ -80,7 +80,7 @@ session_is_shown_as_it_is(void **state)
 	char *text = world_run(world, " sessions ");
 	assert_non_null(strstr(text,
 	    "{\"id\":\"00000000000000ab\",\"worker\":1,\"state\":\"relay\","
-	    "\"listener\":\"\",\"client\":\"192.0.2.9:1000\","
+	    "\"listener\":\"\",\"peer\":\"192.0.2.9:1000\","
 	    "\"user\":\"al\\\"ice\",\"backend\":\"\",\"tls\":\"TLSv1.3\","
 	    "\"cipher\":\"\",\"in\":0,\"out\":5,\"age_s\":"));
 	assert_int_equal(count_lines(text), 1);
