@@ -6,6 +6,7 @@
  */
 #include "config/draft.h"
 
+#include <stdio.h>
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
@@ -307,6 +308,46 @@ check_backend_tls(
 		    draft, line, "backend_tls = pin: expected backend_tls_pin");
 }
 
+/* Judged, renewed and watched like those of listeners, so it stands with them;
+ * behind them, because the image of keys has their order. */
+static uint32_t
+add_certificate(struct draft *draft, const struct config_backend *backend)
+{
+	char name[sizeof("backend ") + SECTION_NAME_MAX];
+	uint32_t index = count(draft, SECTION_CERTIFICATE);
+
+	snprintf(
+	    name, sizeof(name), "backend %s", text_of(draft, backend->name));
+	draft_add(draft, SECTION_CERTIFICATE, span_str(name), backend->line);
+	struct config_certificate *added =
+	    draft_fields(draft, SECTION_CERTIFICATE, index);
+	added->chain = backend->backend_tls_cert;
+	added->key = backend->backend_tls_key;
+	added->is_for_backends = true;
+	return index;
+}
+
+static void
+check_backend_certificate(
+    struct draft *draft, uint32_t index, struct config_backend *backend)
+{
+	bool has_cert = backend->backend_tls_cert.len > 0;
+	bool has_key = backend->backend_tls_key.len > 0;
+	uint32_t line = draft_line(draft, SECTION_BACKEND, index,
+	    has_cert ? "backend_tls_cert" : "backend_tls_key");
+
+	backend->certificate = CONFIG_NONE;
+	if (has_cert != has_key)
+		draft_error(draft, line,
+		    "backend_tls_cert, backend_tls_key: expected both or "
+		    "neither");
+	else if (has_cert && backend->backend_tls == 0)
+		draft_warn(draft, line,
+		    "backend_tls_cert is shown to nobody: backend_tls = off");
+	else if (has_cert)
+		backend->certificate = add_certificate(draft, backend);
+}
+
 static void
 check_backend(struct draft *draft, uint32_t index)
 {
@@ -322,6 +363,7 @@ check_backend(struct draft *draft, uint32_t index)
 		    "clients, its limits per address hit everyone",
 		    text_of(draft, backend->name));
 	check_backend_tls(draft, index, backend);
+	check_backend_certificate(draft, index, backend);
 	if (backend->unix_path.len > 0 && backend->source_ip.n > 0)
 		draft_error(draft,
 		    draft_line(draft, SECTION_BACKEND, index, "source_ip"),

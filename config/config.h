@@ -163,6 +163,9 @@ struct config_certificate {
 	struct text pin;    /* empty, or 64 hexadecimal digits */
 	struct text ocsp;
 	uint32_t warn_days;
+	/* Not a section: "backend NAME", from its backend_tls_cert. No
+	 * listener has it. */
+	bool is_for_backends;
 	/* What the master found out when it judged the files. */
 	bool usable;
 	uint32_t key_type; /* enum config_key_type */
@@ -287,6 +290,7 @@ struct config_backend {
 	struct text backend_tls_pin;
 	struct text backend_tls_cert;
 	struct text backend_tls_key;
+	uint32_t certificate; /* index of it; CONFIG_NONE: none is shown */
 };
 
 struct config {

@@ -67,13 +67,23 @@ print_section(const struct config *config, const struct section *section,
 	fputc('\n', file);
 }
 
+/* A certificate that is written in a [backend] section. */
+static bool
+is_of_backend(
+    const struct config *config, enum section_type type, uint32_t index)
+{
+	return type == SECTION_CERTIFICATE &&
+	       config_certificate_at(config, index)->is_for_backends;
+}
+
 void
 config_print(const struct config *config, FILE *file)
 {
 	for (enum section_type type = 0; type < SECTION_TYPES; type++) {
 		const struct section *section = schema_section(type);
 		for (uint32_t i = 0; i < count(config, section); i++)
-			print_section(config, section, i, file);
+			if (!is_of_backend(config, type, i))
+				print_section(config, section, i, file);
 	}
 }
 

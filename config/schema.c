@@ -426,10 +426,10 @@ static const struct row backend_rows[] = {
 	 RELOAD, BUILT, "SHA-256 of the public key that it must have."},
 	{"backend_tls_cert", "", VALUE_PATH,
 	 FIELD(backend, backend_tls_cert), 0, 0, NULL,
-	 RELOAD, NOT_BUILT, "File with the certificate shown to it."},
+	 RELOAD, BUILT, "File with the certificate shown to it."},
 	{"backend_tls_key", "", VALUE_PATH,
 	 FIELD(backend, backend_tls_key), 0, 0, NULL,
-	 RELOAD, NOT_BUILT, "File with the key of this certificate."},
+	 RELOAD, BUILT, "File with the key of this certificate."},
 };
 /* clang-format on */
 

@@ -18,6 +18,7 @@
 
 #include "tls/engine.h"
 #include "tls/expected.h"
+#include "tls/policy.h"
 
 #define BACKEND_TLS_PIN 2 /* config_backend.backend_tls */
 #define CHAIN_MAX	10
@@ -94,6 +95,23 @@ read_name(struct tls_expected *expected, const struct config *config,
 	return true;
 }
 
+/* Without one that is wanted there is no connection. */
+static bool
+read_certificate(struct tls_expected *expected, const struct config *config,
+    const struct config_backend *section)
+{
+	if (section->certificate == CONFIG_NONE)
+		return true;
+	const struct config_certificate *certificate =
+	    config_certificate_at(config, section->certificate);
+	if (!certificate->usable)
+		return false;
+	expected->key_type = certificate->key_type;
+	expected->key_bits = certificate->key_bits;
+	memcpy(expected->spki, certificate->spki, SPKI_HASH_LEN);
+	return sign_chain_init(&expected->chain, config, certificate);
+}
+
 struct tls_backend *
 tls_backend_new(
     const struct config *config, const struct config_backend *section)
@@ -105,7 +123,8 @@ tls_backend_new(
 	bool by_pin = section->backend_tls == BACKEND_TLS_PIN;
 
 	read_pin(expected, config_span(config, section->backend_tls_pin));
-	bool good = read_name(expected, config, section);
+	bool good = read_name(expected, config, section) &&
+		    read_certificate(expected, config, section);
 	if (!by_pin)
 		expected->store = store_of(config, section);
 	good = good && (by_pin ? expected->has_pin : expected->store != NULL);
@@ -116,12 +135,19 @@ tls_backend_new(
 	return NULL;
 }
 
+static void
+release(struct tls_expected *expected)
+{
+	X509_STORE_free(expected->store);
+	sign_chain_fini(&expected->chain);
+}
+
 void
 tls_backend_free(struct tls_backend *backend)
 {
 	if (backend == NULL)
 		return;
-	X509_STORE_free(backend->expected.store);
+	release(&backend->expected);
 	free(backend);
 }
 
@@ -230,20 +256,37 @@ on_verify(SSL *ssl, uint8_t *out_alert)
 /* ---- engine and stream ------------------------------------------------- */
 
 struct tls_engine *
-tls_backend_engine_new(void)
+tls_backend_engine_new(tls_key_submit *submit, void *arg)
 {
 	struct tls_engine *engine = engine_new();
 
-	if (engine != NULL)
-		SSL_CTX_set_custom_verify(
-		    engine->ctx, SSL_VERIFY_PEER, on_verify);
+	if (engine == NULL)
+		return NULL;
+	engine->submit = submit;
+	engine->arg = arg;
+	SSL_CTX_set_custom_verify(engine->ctx, SSL_VERIFY_PEER, on_verify);
 	return engine;
+}
+
+static bool
+show(const struct tls_expected *expected, SSL *ssl)
+{
+	static const struct config nothing;
+	static const struct config_tls defaults;
+	uint16_t sigalgs[POLICY_SIGALGS_MAX];
+	size_t n = policy_sigalgs(&nothing, &defaults, expected->key_type,
+	    expected->key_bits, sigalgs);
+
+	return sign_by_keeper(ssl, &expected->chain) &&
+	       SSL_set_signing_algorithm_prefs(ssl, sigalgs, n) == 1;
 }
 
 bool
 expected_open(const struct tls_expected *expected, SSL *ssl)
 {
 	SSL_set_connect_state(ssl);
+	if (expected->chain.n > 0 && !show(expected, ssl))
+		return false;
 	return expected->name[0] == '\0' ||
 	       SSL_set_tlsext_host_name(ssl, expected->name) == 1;
 }
@@ -253,15 +296,15 @@ expected_free(struct tls_expected *expected)
 {
 	if (expected == NULL)
 		return;
-	X509_STORE_free(expected->store);
+	release(expected);
 	free(expected);
 }
 
 struct tls_stream *
-tls_backend_connect(
-    struct tls_engine *engine, const struct tls_backend *backend)
+tls_backend_connect(struct tls_engine *engine,
+    const struct tls_backend *backend, uint64_t stream_id)
 {
-	struct tls_stream *stream = tls_stream_new(engine, 0, 0);
+	struct tls_stream *stream = tls_stream_new(engine, 0, stream_id);
 	struct tls_expected *expected = malloc(sizeof(*expected));
 
 	if (stream == NULL || expected == NULL) {
@@ -270,6 +313,7 @@ tls_backend_connect(
 		return NULL;
 	}
 	*expected = backend->expected;
+	sign_chain_copy(&expected->chain, &backend->expected.chain);
 	if (expected->store != NULL)
 		X509_STORE_up_ref(expected->store);
 	stream->expected = expected;

@@ -4,8 +4,8 @@
  * backend must show is `struct tls_backend`, made from its section; a stream
  * holds what it needs of it until its handshake is over.
  *
- * Limits: no client certificate (a worker has no private key), no resumption:
- * a login costs a full handshake.
+ * A client certificate is shown when the backend asks for one; the keeper signs
+ * for it. Limit: no resumption, a login costs a full handshake.
  */
 #ifndef TLS_BACKEND_H
 #define TLS_BACKEND_H
@@ -14,29 +14,32 @@
 
 struct tls_backend;
 
-/* An engine whose streams connect; tls_engine_use() is not for it. */
-struct tls_engine *tls_backend_engine_new(void);
+/* An engine whose streams connect; tls_engine_use() is not for it. `submit` is
+ * tls_engine_new()'s. */
+struct tls_engine *tls_backend_engine_new(tls_key_submit *submit, void *arg);
 
-/* For a section whose backend_tls is not off. NULL: its authorities cannot be
- * used, or out of memory; nobody may connect then. */
+/* For a section whose backend_tls is not off. NULL: its authorities or our
+ * certificate cannot be used, or out of memory; nobody may connect then. */
 struct tls_backend *tls_backend_new(
     const struct config *config, const struct config_backend *section);
 void tls_backend_free(struct tls_backend *backend);
 
 /*
  * A stream that connects: the first tls_stream_handshake() has no input and
- * makes the hello. TLS_FAIL_BACKEND_CERTIFICATE, with the why in tls_info's
- * reason, when the backend is not the one that is expected. NULL: out of
- * memory.
+ * makes the hello. stream_id is for submit. TLS_FAIL_BACKEND_CERTIFICATE, with
+ * the why in tls_info's reason, when the backend is not the one that is
+ * expected. NULL: out of memory.
  */
-struct tls_stream *tls_backend_connect(
-    struct tls_engine *engine, const struct tls_backend *backend);
+struct tls_stream *tls_backend_connect(struct tls_engine *engine,
+    const struct tls_backend *backend, uint64_t stream_id);
 
 /*
  * What all sections of a snapshot expect, made when it is first needed. Zeroed
- * is empty. For the caller's one loop.
+ * but for submit and arg is empty. For the caller's one loop.
  */
 struct tls_backends {
+	tls_key_submit *submit;
+	void *arg;
 	struct tls_engine *engine;     /* NULL: not needed yet */
 	struct tls_backend **sections; /* by index; NULL: not made yet */
 	uint32_t n_sections;
@@ -48,7 +51,7 @@ struct tls_backends {
  * plaintext must never be what is left.
  */
 bool tls_backends_connect(struct tls_backends *backends,
-    const struct config *config, struct span section,
+    const struct config *config, struct span section, uint64_t stream_id,
     struct tls_stream **out_stream);
 
 /* Before another snapshot comes into use: its sections are others. Streams

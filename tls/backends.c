@@ -21,7 +21,8 @@ expected_of(struct tls_backends *backends, const struct config *config,
     uint32_t section)
 {
 	if (backends->engine == NULL)
-		backends->engine = tls_backend_engine_new();
+		backends->engine =
+		    tls_backend_engine_new(backends->submit, backends->arg);
 	if (backends->sections == NULL) {
 		backends->n_sections = config->backends.n;
 		backends->sections =
@@ -37,7 +38,7 @@ expected_of(struct tls_backends *backends, const struct config *config,
 
 bool
 tls_backends_connect(struct tls_backends *backends, const struct config *config,
-    struct span section, struct tls_stream **out_stream)
+    struct span section, uint64_t stream_id, struct tls_stream **out_stream)
 {
 	uint32_t index = find(config, section);
 
@@ -48,7 +49,8 @@ tls_backends_connect(struct tls_backends *backends, const struct config *config,
 		return true;
 	struct tls_backend *expected = expected_of(backends, config, index);
 	if (expected != NULL)
-		*out_stream = tls_backend_connect(backends->engine, expected);
+		*out_stream =
+		    tls_backend_connect(backends->engine, expected, stream_id);
 	return *out_stream != NULL;
 }
 

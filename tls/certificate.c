@@ -23,6 +23,7 @@
 #include "tls/file.h"
 #include "tls/issuer.h"
 #include "tls/judge.h"
+#include "tls/key.h"
 #include "tls/names.h"
 
 #define FILE_LEN_MAX (1024 * 1024)
@@ -57,20 +58,27 @@ text_of(const struct loader *loader, struct text text)
 	return config_text(builder_config(loader->builder), text);
 }
 
+/* The name of one for a backend says it. */
+static const char *
+section_kind(const struct loader *loader, uint32_t i)
+{
+	return at(loader, i)->is_for_backends ? "" : "certificate ";
+}
+
 static void
 report(const struct loader *loader, uint32_t i, const char *file,
     const char *why, const char *outcome)
 {
-	problems_error(loader->problems, "%s:%u: [certificate %s]: %s: %s%s",
-	    loader->path, at(loader, i)->line,
+	problems_error(loader->problems, "%s:%u: [%s%s]: %s: %s%s",
+	    loader->path, at(loader, i)->line, section_kind(loader, i),
 	    text_of(loader, at(loader, i)->name), file, why, outcome);
 }
 
 static void
 warn(const struct loader *loader, uint32_t i, const char *file, const char *why)
 {
-	problems_warn(loader->problems, "%s:%u: [certificate %s]: %s: %s",
-	    loader->path, at(loader, i)->line,
+	problems_warn(loader->problems, "%s:%u: [%s%s]: %s: %s", loader->path,
+	    at(loader, i)->line, section_kind(loader, i),
 	    text_of(loader, at(loader, i)->name), file, why);
 }
 
@@ -97,9 +105,12 @@ keys_reserve(struct loader *loader, size_t more)
 }
 
 static void
-keys_append(struct loader *loader, struct span der)
+keys_append(struct loader *loader, uint32_t i, struct span der)
 {
 	uint32_t len = (uint32_t)der.len;
+
+	if (at(loader, i)->is_for_backends)
+		len |= KEY_FOR_BACKENDS;
 
 	keys_reserve(loader, sizeof(len) + der.len);
 	memcpy(loader->keys->data + loader->keys->len, &len, sizeof(len));
@@ -116,6 +127,7 @@ keys_next(struct span *image, struct span *out_der)
 	if (image->len < sizeof(len))
 		return false;
 	memcpy(&len, image->data, sizeof(len));
+	len &= ~KEY_FOR_BACKENDS;
 	span_advance(image, sizeof(len));
 	if (len > image->len)
 		return false;
@@ -125,7 +137,7 @@ keys_next(struct span *image, struct span *out_der)
 }
 
 static void
-append_key(struct loader *loader, const EVP_PKEY *key)
+append_key(struct loader *loader, uint32_t i, const EVP_PKEY *key)
 {
 	CBB cbb;
 	uint8_t *der;
@@ -134,7 +146,7 @@ append_key(struct loader *loader, const EVP_PKEY *key)
 	/* Fails only without memory, which is fatal here. */
 	ENSURE(CBB_init(&cbb, 2048) && EVP_marshal_private_key(&cbb, key) &&
 	       CBB_finish(&cbb, &der, &len));
-	keys_append(loader, span_of(der, len));
+	keys_append(loader, i, span_of(der, len));
 	OPENSSL_free(der); /* wipes */
 }
 
@@ -296,7 +308,7 @@ store(struct loader *loader, uint32_t i, const struct judged *judged)
 	to->not_before = judged->not_before;
 	to->not_after = judged->not_after;
 	to->usable = true;
-	append_key(loader, judged->key);
+	append_key(loader, i, judged->key);
 }
 
 /* Of the running configuration, when it serves. */
@@ -330,6 +342,28 @@ note_renewal(struct loader *loader, uint32_t i)
 		to->renewals++;
 }
 
+/* Whether strangers can make something of it. */
+static void
+warn_about_trust(
+    const struct loader *loader, uint32_t i, const struct judged *judged)
+{
+	const char *chain = text_of(loader, at(loader, i)->chain);
+
+	if (judged_is_self_signed(judged))
+		warn(loader, i, chain,
+		    "signed by itself: clients will not trust it");
+	else if (loader->issuers != NULL &&
+		 !issuers_know(
+		     loader->issuers, judged->chain[judged->n_chain - 1]))
+		warn(loader, i, chain,
+		    "its issuer is unknown here: an intermediate is missing, "
+		    "or clients need an authority of your own");
+	if (at(loader, i)->names.n == 0)
+		warn(loader, i, chain,
+		    "has no DNS name: only clients without a server name or "
+		    "of a lax listener get it");
+}
+
 static void
 warn_about(const struct loader *loader, uint32_t i, const struct judged *judged,
     mode_t key_mode)
@@ -346,19 +380,8 @@ warn_about(const struct loader *loader, uint32_t i, const struct judged *judged,
 		    (long long)(left / DAY));
 		warn(loader, i, chain, why);
 	}
-	if (judged_is_self_signed(judged))
-		warn(loader, i, chain,
-		    "signed by itself: clients will not trust it");
-	else if (loader->issuers != NULL &&
-		 !issuers_know(
-		     loader->issuers, judged->chain[judged->n_chain - 1]))
-		warn(loader, i, chain,
-		    "its issuer is unknown here: an intermediate is missing, "
-		    "or clients need an authority of your own");
-	if (certificate->names.n == 0)
-		warn(loader, i, chain,
-		    "has no DNS name: only clients without a server name or "
-		    "of a lax listener get it");
+	if (!certificate->is_for_backends)
+		warn_about_trust(loader, i, judged);
 	if ((key_mode & 077) != 0)
 		warn(loader, i, text_of(loader, certificate->key),
 		    "others than its owner may use it: chmod 600");
@@ -430,7 +453,8 @@ load_files(struct loader *loader, uint32_t i, struct fault *fault)
 	const char *key_path = text_of(loader, at(loader, i)->key);
 	struct secret chain = {NULL, 0};
 	struct secret key = {NULL, 0};
-	struct judged judged = {.n_chain = 0};
+	struct judged judged = {
+	    .is_for_backends = at(loader, i)->is_for_backends};
 	const char *file = chain_path;
 	mode_t mode = 0;
 	/* The chain's file may hold the key as well. */
@@ -520,7 +544,7 @@ keep_running(struct loader *loader, uint32_t i)
 	to->renewals = old->renewals;
 	to->refused = old->refused + 1;
 	to->usable = true;
-	keys_append(loader, key);
+	keys_append(loader, i, key);
 }
 
 static void

@@ -7,8 +7,9 @@
 #include <openssl/x509.h>
 
 #include "config/config.h"
+#include "tls/sign.h"
 
-/* Of one stream, until it is freed. */
+/* Of one stream, until its handshake is over. */
 struct tls_expected {
 	X509_STORE *store; /* a reference; NULL: the pin alone decides */
 	const char *why;   /* it was refused; static */
@@ -16,6 +17,11 @@ struct tls_expected {
 	bool has_pin;
 	uint8_t pin[SPKI_HASH_LEN];
 	char name[256]; /* in its certificate, and for SNI; may be empty */
+	/* What we show when it asks; n is 0 when we have none. */
+	struct sign_chain chain;
+	uint32_t key_type; /* enum config_key_type */
+	uint32_t key_bits;
+	uint8_t spki[SPKI_HASH_LEN];
 };
 
 /* Makes the SSL one that connects, with its SNI. */

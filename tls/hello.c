@@ -14,7 +14,6 @@
 #include <openssl/hmac.h>
 #include <openssl/mem.h>
 #include <openssl/nid.h>
-#include <openssl/pool.h>
 #include <openssl/rand.h>
 #include <openssl/sha.h>
 
@@ -22,81 +21,13 @@
 #include "tls/names.h"
 #include "tls/policy.h"
 #include "tls/section.h"
-
-#define CHAIN_MAX 16 /* certificate.c loads no more */
+#include "tls/sign.h"
 
 static struct tls_engine *
 engine_of(const SSL *ssl)
 {
 	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
 }
-
-static enum ssl_private_key_result_t
-on_sign(SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out,
-    uint16_t algorithm, const uint8_t *in, size_t in_len)
-{
-	struct tls_engine *engine = engine_of(ssl);
-	struct tls_stream *stream = engine->current;
-	struct tls_handshake *handshake = stream->handshake;
-	struct key_request request = {.algorithm = algorithm};
-
-	(void)out;
-	(void)out_len;
-	(void)max_out;
-	stream->failure = TLS_FAIL_KEY; /* until it is answered */
-	if (in_len > KEY_INPUT_MAX)
-		return ssl_private_key_failure;
-	RAND_bytes((uint8_t *)&request.id, sizeof(request.id));
-	memcpy(request.spki, handshake->spki, SPKI_HASH_LEN);
-	memcpy(request.input, in, in_len);
-	request.len = (uint16_t)in_len;
-	handshake->request_id = request.id;
-	handshake->wait = KEY_WAITING;
-	if (engine->submit == NULL ||
-	    !engine->submit(engine->arg, stream->id, &request))
-		return ssl_private_key_failure;
-	if (handshake->wait == KEY_WAITING)
-		handshake->request_id = request.id;
-	stream->failure = TLS_FAIL_NONE;
-	return ssl_private_key_retry;
-}
-
-static enum ssl_private_key_result_t
-on_decrypt(SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out,
-    const uint8_t *in, size_t in_len)
-{
-	(void)ssl;
-	(void)out;
-	(void)out_len;
-	(void)max_out;
-	(void)in;
-	(void)in_len;
-	return ssl_private_key_failure;
-}
-
-static enum ssl_private_key_result_t
-on_complete(SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out)
-{
-	struct tls_stream *stream = engine_of(ssl)->current;
-	struct tls_handshake *handshake = stream->handshake;
-
-	if (handshake->wait != KEY_ANSWERED)
-		return ssl_private_key_retry;
-	handshake->wait = KEY_NOT_ASKED;
-	if (handshake->key_status != KEY_OK ||
-	    handshake->signature_len > max_out) {
-		stream->failure = TLS_FAIL_KEY;
-		return ssl_private_key_failure;
-	}
-	memcpy(out, handshake->signature, handshake->signature_len);
-	*out_len = handshake->signature_len;
-	free(handshake->signature);
-	handshake->signature = NULL;
-	return ssl_private_key_success;
-}
-
-static const SSL_PRIVATE_KEY_METHOD key_method = {
-    on_sign, on_decrypt, on_complete};
 
 /* What the client can verify. */
 struct offer {
@@ -248,21 +179,11 @@ static bool
 set_chain(SSL *ssl, const struct config *config,
     const struct config_certificate *certificate)
 {
-	const struct text *ders = config_items(config, certificate->ders);
-	CRYPTO_BUFFER *chain[CHAIN_MAX];
-	size_t n = 0;
-	bool ok = certificate->ders.n > 0 && certificate->ders.n <= CHAIN_MAX;
+	struct sign_chain chain;
+	bool ok = sign_chain_init(&chain, config, certificate) &&
+		  sign_by_keeper(ssl, &chain);
 
-	while (ok && n < certificate->ders.n) {
-		struct span der = config_span(config, ders[n]);
-
-		chain[n] = CRYPTO_BUFFER_new(der.data, der.len, NULL);
-		ok = chain[n] != NULL;
-		n += ok ? 1 : 0;
-	}
-	ok = ok && SSL_set_chain_and_key(ssl, chain, n, NULL, &key_method) == 1;
-	while (n > 0)
-		CRYPTO_BUFFER_free(chain[--n]);
+	sign_chain_fini(&chain);
 	return ok;
 }
 

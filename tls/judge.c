@@ -215,9 +215,13 @@ check_usage(const struct judged *judged, struct fault *fault)
 	uint32_t extended = X509_get_extended_key_usage(leaf);
 	uint32_t usage = X509_get_key_usage(leaf);
 
+	uint32_t wanted =
+	    judged->is_for_backends ? XKU_SSL_CLIENT : XKU_SSL_SERVER;
+
 	/* Both are all ones when the extension is absent. */
-	if ((extended & (XKU_SSL_SERVER | XKU_ANYEKU)) == 0) {
-		fault_set(fault, "not for TLS servers (extended key usage)");
+	if ((extended & (wanted | XKU_ANYEKU)) == 0) {
+		fault_set(fault, "not for TLS %s (extended key usage)",
+		    judged->is_for_backends ? "clients" : "servers");
 		return false;
 	}
 	if ((usage & KU_DIGITAL_SIGNATURE) == 0) {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Is this chain with this key fit to serve TLS? Works on octets and on a time
- * it is given; certificate.c reads the files.
+ * Is this chain with this key fit to serve TLS, or to be shown to a backend?
+ * Works on octets and on a time it is given; certificate.c reads the files.
  */
 #ifndef TLS_JUDGE_H
 #define TLS_JUDGE_H
@@ -22,7 +22,8 @@ struct judged {
 	GENERAL_NAMES *san; /* of the leaf; may be NULL */
 	EVP_PKEY *key;
 	uint8_t spki[SPKI_HASH_LEN];
-	uint32_t key_type; /* enum config_key_type */
+	bool is_for_backends; /* set by the caller: it is a client's */
+	uint32_t key_type;    /* enum config_key_type */
 	uint32_t key_bits;
 	int64_t not_before; /* of the leaf, seconds since 1970 */
 	int64_t not_after;

@@ -28,6 +28,7 @@
 
 struct key {
 	uint8_t spki[SPKI_HASH_LEN];
+	uint8_t is_for_backends; /* sorted by, too */
 	EVP_PKEY *pkey;
 };
 
@@ -37,12 +38,13 @@ struct key_set {
 	size_t cap;
 };
 
+#define CONTEXT_LEN 34 /* with the zero */
+
 /* RFC 8446 section 4.4.3: 64 spaces, the context, a zero, the hash. */
 static bool
-is_tls13_input(struct span input)
+is_tls13_input(struct span input, const char context[CONTEXT_LEN])
 {
-	static const char context[] = "TLS 1.3, server CertificateVerify";
-	size_t prefix = 64 + sizeof(context); /* with the zero */
+	size_t prefix = 64 + CONTEXT_LEN;
 
 	if (input.len != prefix + 32 && input.len != prefix + 48)
 		return false;
@@ -50,7 +52,7 @@ is_tls13_input(struct span input)
 		if (input.data[i] != ' ')
 			return false;
 	}
-	return memcmp(input.data + 64, context, sizeof(context)) == 0;
+	return memcmp(input.data + 64, context, CONTEXT_LEN) == 0;
 }
 
 /* The length of a public point of the group; 0: no group of ours. */
@@ -90,10 +92,64 @@ is_tls12_input(struct span input)
 	return group == SSL_CURVE_X25519 || CBS_data(&point)[0] == 4;
 }
 
-bool
-key_input_is_handshake(struct span input)
+/* One handshake message of that type (RFC 5246 section 7.4). */
+static bool
+take_message(CBS *in, uint8_t wanted, CBS *out_body)
 {
-	return is_tls13_input(input) || is_tls12_input(input);
+	CBS at = *in;
+	uint8_t type;
+
+	if (!CBS_get_u8(&at, &type) || type != wanted ||
+	    !CBS_get_u24_length_prefixed(&at, out_body))
+		return false;
+	*in = at;
+	return true;
+}
+
+/* Both hellos begin with the version and a random. */
+static bool
+take_hello(CBS *in, uint8_t wanted)
+{
+	CBS body;
+	uint16_t version;
+
+	return take_message(in, wanted, &body) &&
+	       CBS_get_u16(&body, &version) && version == TLS1_2_VERSION &&
+	       CBS_skip(&body, 32);
+}
+
+/* RFC 5246 section 7.4.8, with client authentication and no resumption. */
+static bool
+is_tls12_transcript(struct span input)
+{
+	static const uint8_t rest[] = {SSL3_MT_SERVER_KEY_EXCHANGE,
+	    SSL3_MT_CERTIFICATE_REQUEST, SSL3_MT_SERVER_HELLO_DONE,
+	    SSL3_MT_CERTIFICATE, SSL3_MT_CLIENT_KEY_EXCHANGE};
+	CBS in, body;
+
+	CBS_init(&in, input.data, input.len);
+	if (!take_hello(&in, SSL3_MT_CLIENT_HELLO) ||
+	    !take_hello(&in, SSL3_MT_SERVER_HELLO) ||
+	    !take_message(&in, SSL3_MT_CERTIFICATE, &body))
+		return false;
+	(void)take_message(&in, SSL3_MT_CERTIFICATE_STATUS, &body);
+	for (size_t i = 0; i < sizeof(rest); i++) {
+		if (!take_message(&in, rest[i], &body))
+			return false;
+	}
+	return CBS_len(&in) == 0;
+}
+
+enum key_form
+key_form_of(struct span input)
+{
+	if (is_tls13_input(input, "TLS 1.3, server CertificateVerify"))
+		return KEY_FORM_SERVER_13;
+	if (is_tls13_input(input, "TLS 1.3, client CertificateVerify"))
+		return KEY_FORM_CLIENT_13;
+	if (is_tls12_input(input))
+		return KEY_FORM_SERVER_12;
+	return is_tls12_transcript(input) ? KEY_FORM_CLIENT_12 : KEY_FORM_NONE;
 }
 
 static bool
@@ -147,7 +203,7 @@ set_reserve(struct key_set *set)
 }
 
 static bool
-set_add(struct key_set *set, CBS *der)
+set_add(struct key_set *set, CBS *der, bool is_for_backends)
 {
 	EVP_PKEY *pkey = EVP_parse_private_key(der);
 	struct key *key;
@@ -161,6 +217,7 @@ set_add(struct key_set *set, CBS *der)
 		return false;
 	}
 	key = &set->keys[set->n_keys++];
+	key->is_for_backends = is_for_backends;
 	key->pkey = pkey;
 	return true;
 }
@@ -173,7 +230,8 @@ set_read(struct key_set *set, CBS *image)
 		CBS der;
 
 		if (!CBS_copy_bytes(image, (uint8_t *)&len, sizeof(len)) ||
-		    !CBS_get_bytes(image, &der, len) || !set_add(set, &der))
+		    !CBS_get_bytes(image, &der, len & ~KEY_FOR_BACKENDS) ||
+		    !set_add(set, &der, (len & KEY_FOR_BACKENDS) != 0))
 			return false;
 	}
 	return true;
@@ -184,8 +242,10 @@ compare_keys(const void *a, const void *b)
 {
 	const struct key *left = a;
 	const struct key *right = b;
+	int order = memcmp(left->spki, right->spki, SPKI_HASH_LEN);
 
-	return memcmp(left->spki, right->spki, SPKI_HASH_LEN);
+	return order != 0 ? order
+			  : left->is_for_backends - right->is_for_backends;
 }
 
 struct key_set *
@@ -225,10 +285,12 @@ key_set_count(const struct key_set *set)
 	return set->n_keys;
 }
 
+/* A key that serves on both sides is in the set twice. */
 static EVP_PKEY *
-set_find(const struct key_set *set, const uint8_t spki[SPKI_HASH_LEN])
+set_find(const struct key_set *set, const uint8_t spki[SPKI_HASH_LEN],
+    bool is_for_backends)
 {
-	struct key wanted = {.pkey = NULL};
+	struct key wanted = {.is_for_backends = is_for_backends};
 	const struct key *found;
 
 	if (set == NULL || set->n_keys == 0)
@@ -316,21 +378,28 @@ key_sign(const struct key_set *set, const struct key_set *old,
     const struct key_request *request, struct key_reply *out_reply)
 {
 	struct span input = span_of(request->input, request->len);
+	enum key_form form = KEY_FORM_NONE;
 	EVP_PKEY *pkey;
 	const struct scheme *scheme = find_scheme(request->algorithm);
 
 	memset(out_reply, 0, sizeof(*out_reply));
 	out_reply->id = request->id;
-	if (input.len > KEY_INPUT_MAX || !key_input_is_handshake(input)) {
+	if (input.len <= KEY_INPUT_MAX)
+		form = key_form_of(input);
+	if (form == KEY_FORM_NONE) {
 		out_reply->status = KEY_NOT_A_HANDSHAKE;
 		return;
 	}
-	pkey = set_find(set, request->spki);
+	bool as_client =
+	    form == KEY_FORM_CLIENT_13 || form == KEY_FORM_CLIENT_12;
+	bool is_tls13 =
+	    form == KEY_FORM_CLIENT_13 || form == KEY_FORM_SERVER_13;
+	pkey = set_find(set, request->spki, as_client);
 	if (pkey == NULL)
-		pkey = set_find(old, request->spki);
+		pkey = set_find(old, request->spki, as_client);
 	if (pkey == NULL)
 		out_reply->status = KEY_UNKNOWN;
-	else if (!scheme_fits(scheme, pkey, is_tls13_input(input)) ||
+	else if (!scheme_fits(scheme, pkey, is_tls13) ||
 		 !sign(scheme, pkey, input, out_reply))
 		out_reply->status = KEY_FAILED;
 }

@@ -1,12 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The seam to the keeper: what a worker asks for and what comes back, as plain
- * messages. No private key is ever in a worker. The keeper signs only the two
- * things a TLS server has to sign, which it recognises by their form:
+ * messages. No private key is ever in a worker or in the monitor. The keeper
+ * signs only what TLS has to have signed, which it recognises by its form. With
+ * a key of a listener, what a server signs:
  * - TLS 1.3 CertificateVerify (RFC 8446 section 4.4.3): 64 spaces, "TLS 1.3,
  *   server CertificateVerify", 0, a hash of 32 or 48 octets;
  * - TLS 1.2 ServerKeyExchange (RFC 8422 section 5.4): two randoms of 32 octets
  *   and ServerECDHParams of a named curve that tile the rest.
+ * With a key that is for backends, what a client signs:
+ * - TLS 1.3 CertificateVerify, the same with "TLS 1.3, client
+ *   CertificateVerify";
+ * - TLS 1.2 CertificateVerify (RFC 5246 section 7.4.8): the messages of the
+ *   handshake from ClientHello to ClientKeyExchange, which tile it. Hence the
+ *   whole of it comes here, not its hash, in which nothing can be seen.
  */
 #ifndef TLS_KEY_H
 #define TLS_KEY_H
@@ -15,8 +22,8 @@
 
 #include "config/config.h"
 
-#define KEY_INPUT_MAX	  512
-#define KEY_SIGNATURE_MAX 512 /* RSA-4096 */
+#define KEY_INPUT_MAX	  32768 /* a handshake of TLS 1.2 with two chains */
+#define KEY_SIGNATURE_MAX 512	/* RSA-4096 */
 
 struct key_request {
 	uint64_t id; /* random, chosen by the worker */
@@ -40,11 +47,21 @@ struct key_reply {
 	uint8_t signature[KEY_SIGNATURE_MAX];
 };
 
-/* True for the two forms above and nothing else. */
-bool key_input_is_handshake(struct span input);
+enum key_form {
+	KEY_FORM_NONE,
+	KEY_FORM_SERVER_13,
+	KEY_FORM_SERVER_12,
+	KEY_FORM_CLIENT_13,
+	KEY_FORM_CLIENT_12
+};
+
+/* Which of the four forms above it has, to the last octet. */
+enum key_form key_form_of(struct span input);
 
 /* The keeper's side: a set of keys from the keys memfd, which is a sequence
- * of {uint32_t len; DER of the PKCS#8 key}. NULL: malformed. Owns copies. */
+ * of {uint32_t len; DER of the PKCS#8 key}. KEY_FOR_BACKENDS in len: it signs
+ * as a client only, others as a server only. NULL: malformed. Owns copies. */
+#define KEY_FOR_BACKENDS (UINT32_C(1) << 31)
 struct key_set;
 struct key_set *key_set_new(struct span image);
 void key_set_free(struct key_set *set); /* wipes */

@@ -201,7 +201,7 @@ collect(struct builder *builder, uint32_t listen, uint32_t *out)
 
 	for (uint32_t i = 0;
 	     l->certificate_names.n == 0 && i < config->certificates.n; i++) {
-		if (at(builder, i)->usable)
+		if (at(builder, i)->usable && !at(builder, i)->is_for_backends)
 			out[n_out++] = i;
 	}
 	if (l->certificate_names.n == 0)

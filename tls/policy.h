@@ -38,7 +38,7 @@ size_t policy_sigalgs(const struct config *config, const struct config_tls *tls,
 /* False: a name of the list, separated by colons, is none of these. */
 bool policy_sigalgs_known(struct span list);
 
-/* Says the policy of every listener in words (for -t). */
+/* Says the policy of every listener and backend in words (for -t). */
 void policy_print(const struct config *config, void *file);
 
 #endif

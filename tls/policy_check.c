@@ -320,8 +320,11 @@ print_certificate(const struct config *config,
 	const struct text *names = config_items(config, certificate->names);
 	int64_t left = certificate->not_after - (int64_t)time(NULL);
 
-	fprintf(file, "  certificate %s: %s %u bits, ",
-	    config_text(config, certificate->name),
+	fprintf(file, "  certificate%s%s: %s %u bits, ",
+	    certificate->is_for_backends ? "" : " ",
+	    certificate->is_for_backends
+		? ""
+		: config_text(config, certificate->name),
 	    certificate->key_type == KEY_ECDSA ? "ECDSA" : "RSA",
 	    certificate->key_bits);
 	if (left < 0)
@@ -331,10 +334,39 @@ print_certificate(const struct config *config,
 	fprintf(file, ", SPKI ");
 	for (size_t i = 0; i < SPKI_HASH_LEN; i++)
 		fprintf(file, "%02x", certificate->spki[i]);
-	fprintf(file, ", for");
-	for (uint32_t i = 0; i < certificate->names.n; i++)
-		fprintf(file, " %s", config_text(config, names[i]));
-	fprintf(file, certificate->names.n == 0 ? " no name\n" : "\n");
+	if (!certificate->is_for_backends) {
+		fprintf(file, ", for");
+		for (uint32_t i = 0; i < certificate->names.n; i++)
+			fprintf(file, " %s", config_text(config, names[i]));
+		if (certificate->names.n == 0)
+			fprintf(file, " no name");
+	}
+	fprintf(file, "\n");
+}
+
+static void
+print_backend(const struct config *config, const struct config_backend *backend,
+    FILE *file)
+{
+	if (backend->backend_tls == 0)
+		return;
+	fprintf(file,
+	    "[backend %s]: TLSv1.2 or later, %s%s%s, certificate of ours: ",
+	    config_text(config, backend->name),
+	    backend->backend_tls == 1 ? "verified by " : "its key is pinned",
+	    backend->backend_tls == 1
+		? config_text(config, backend->backend_tls_ca)
+		: "",
+	    backend->backend_tls == 1 && backend->backend_tls_pin.len > 0
+		? " and pinned"
+		: "");
+	if (backend->certificate == CONFIG_NONE) {
+		fprintf(file, "none\n");
+		return;
+	}
+	fprintf(file, "%s\n", config_text(config, backend->backend_tls_cert));
+	print_certificate(
+	    config, config_certificate_at(config, backend->certificate), file);
 }
 
 void
@@ -364,4 +396,6 @@ policy_print(const struct config *config, void *file)
 			print_certificate(config,
 			    config_certificate_at(config, indexes[n]), file);
 	}
+	for (uint32_t i = 0; i < config->backends.n; i++)
+		print_backend(config, config_backend_at(config, i), file);
 }

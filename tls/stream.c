@@ -257,8 +257,11 @@ open_ssl(struct tls_stream *stream)
 	BIO_up_ref(engine->bio);
 	SSL_set_bio(stream->ssl, engine->bio, engine->bio);
 	SSL_set_shed_handshake_config(stream->ssl, 1);
-	if (stream->expected != NULL)
+	if (stream->expected != NULL) {
+		memcpy(stream->handshake->spki, stream->expected->spki,
+		    SPKI_HASH_LEN);
 		return expected_open(stream->expected, stream->ssl);
+	}
 	SSL_set_accept_state(stream->ssl);
 	return true;
 }
@@ -288,6 +291,8 @@ finish(struct tls_stream *stream)
 {
 	stream->finished = true;
 	free_handshake(stream);
+	expected_free(stream->expected);
+	stream->expected = NULL;
 	return TLS_OK;
 }
 

@@ -15,6 +15,8 @@
 #define CHANNEL_FDS_MAX	 4
 /* Pools with a check_user: MESSAGE_PASSWORD names one below. */
 #define CHANNEL_PASSWORDS_MAX 256
+/* Behind those of workers, of which a configuration allows 64. */
+#define CHANNEL_MONITOR_SLOT 64
 
 /* Changes when a message or an area that roles share changes its form. */
 #define IPC_LAYOUT UINT32_C(2)
@@ -25,7 +27,9 @@ enum message_type {
 	MESSAGE_AREA,	      /* slot, arg = enum area_kind; fd */
 	MESSAGE_EVENTS,	      /* fd: where the role sends its events */
 	MESSAGE_EVENT_SOURCE, /* to the observer: fd; slot = source number */
-	MESSAGE_KEEPER, /* to a worker: fd; to the keeper: fd, slot = worker */
+	/* to a worker or the monitor: fd; to the keeper: fd, slot = worker, or
+	 * CHANNEL_MONITOR_SLOT */
+	MESSAGE_KEEPER,
 	MESSAGE_LISTENER, /* to a worker: fd; slot section, body struct addr */
 	MESSAGE_KEYS,	  /* to the keeper: fd of the keys; arg = generation */
 	MESSAGE_SNAPSHOT, /* fd; arg = generation; answered by ACK */

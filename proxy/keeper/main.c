@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The keeper: holds the private keys and signs for the workers. It touches no
+ * The keeper: holds the private keys and signs for the workers, and for the
+ * monitor, which shows backends what workers show them. It touches no
  * network and no file; keys come from the master in a memfd. One thread, one
- * poll() over the master's channel and the workers' sockets; it blocks nowhere
+ * poll() over the master's channel and the clients' sockets; it blocks nowhere
  * else, and it runs at nice +10 so that signatures never starve relaying.
  *
  * Invariant: `old` is the set that was current before the last KEYS; it goes
@@ -28,13 +29,13 @@
 #include "proxy/keeper/serve.h"
 #include "tls/key.h"
 
-#define WORKERS_MAX 64 /* of config_gateway.workers */
+#define CLIENTS_MAX (CHANNEL_MONITOR_SLOT + 1)
 #define OLD_SET_MS  120000
 /* 5,000 RSA-4096 keys are 12 MB. */
 #define IMAGE_MAX (UINT32_C(64) << 20)
 
 struct keeper {
-	struct client clients[WORKERS_MAX];
+	struct client clients[CLIENTS_MAX];
 	struct key_set *set;
 	struct key_set *old;
 	uint64_t old_until_ms;
@@ -111,8 +112,8 @@ static void
 on_worker(struct keeper *keeper, struct message *message)
 {
 	int fd = message_take_fd(message);
-	if (fd < 0 || message->slot >= WORKERS_MAX)
-		role_fatal("a worker's channel is missing or out of range");
+	if (fd < 0 || message->slot >= CLIENTS_MAX)
+		role_fatal("a client's channel is missing or out of range");
 	drop_client(&keeper->clients[message->slot]);
 	keeper->clients[message->slot].fd = fd;
 }
@@ -191,24 +192,24 @@ expire_old(struct keeper *keeper)
 static void
 run_once(struct keeper *keeper)
 {
-	struct pollfd fds[WORKERS_MAX + 1];
-	for (int i = 0; i < WORKERS_MAX; i++) {
+	struct pollfd fds[CLIENTS_MAX + 1];
+	for (int i = 0; i < CLIENTS_MAX; i++) {
 		struct client *client = &keeper->clients[i];
 		/* poll() skips a negative descriptor. */
 		fds[i] = (struct pollfd){client->fd, client_wants(client), 0};
 	}
-	fds[WORKERS_MAX] = (struct pollfd){ROLE_CHANNEL_FD, POLLIN, 0};
-	int n = poll(fds, WORKERS_MAX + 1, expire_old(keeper));
+	fds[CLIENTS_MAX] = (struct pollfd){ROLE_CHANNEL_FD, POLLIN, 0};
+	int n = poll(fds, CLIENTS_MAX + 1, expire_old(keeper));
 	if (n < 0 && errno != EINTR)
 		role_fatal("poll failed");
 	if (n <= 0)
 		return;
 	/* Workers first: the master's message may replace their sockets. */
-	for (int i = 0; i < WORKERS_MAX; i++)
+	for (int i = 0; i < CLIENTS_MAX; i++)
 		if (fds[i].revents != 0 && !client_serve(&keeper->clients[i],
 					       keeper->set, keeper->old))
 			drop_client(&keeper->clients[i]);
-	if (fds[WORKERS_MAX].revents != 0)
+	if (fds[CLIENTS_MAX].revents != 0)
 		on_channel(keeper);
 }
 
@@ -230,7 +231,7 @@ main(void)
 	struct keeper keeper = {.set = key_set_new(span_of(nothing, 0))};
 	if (keeper.set == NULL)
 		role_fatal("out of memory");
-	for (int i = 0; i < WORKERS_MAX; i++)
+	for (int i = 0; i < CLIENTS_MAX; i++)
 		keeper.clients[i].fd = -1;
 	while (!keeper.stopping)
 		run_once(&keeper);

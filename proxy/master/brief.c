@@ -108,10 +108,12 @@ static void
 give_keeper_pairs(struct child *child)
 {
 	struct master *master = child->master;
-	if (child->kind == CHILD_WORKER)
+	if (child->kind == CHILD_WORKER || child->kind == CHILD_MONITOR)
 		give(child, MESSAGE_KEEPER, child->slot, 0, child->keeper[0]);
 	if (child->kind != CHILD_KEEPER)
 		return;
+	give(child, MESSAGE_KEEPER, CHANNEL_MONITOR_SLOT, 0,
+	    master_child(master, CHILD_MONITOR)->keeper[1]);
 	for (uint32_t i = 0; i < master->areas.n_slots; i++)
 		give(child, MESSAGE_KEEPER, i, 0,
 		    master_worker(master, i)->keeper[1]);
@@ -122,6 +124,7 @@ brief_new_keeper(struct master *master)
 {
 	for (uint32_t i = 0; i < master->areas.n_slots; i++)
 		give_keeper_pairs(master_worker(master, i));
+	give_keeper_pairs(master_child(master, CHILD_MONITOR));
 }
 
 /* Sources are numbered: workers by slot, then monitor, keeper, master. */

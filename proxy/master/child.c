@@ -84,7 +84,8 @@ child_init(struct child *child, struct master *master, enum child_kind kind,
 	list_init(&child->held);
 	forget_process(child);
 	return channel_pair(child->events) &&
-	       (kind != CHILD_WORKER || channel_pair(child->keeper));
+	       ((kind != CHILD_WORKER && kind != CHILD_MONITOR) ||
+		   channel_pair(child->keeper));
 }
 
 /* --- the queue ------------------------------------------------------------ */

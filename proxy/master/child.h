@@ -36,7 +36,7 @@ struct child {
 	int channel;	 /* -1: none */
 	uv_poll_t *poll; /* on the channel; freed when closed */
 	int events[2];	 /* [0] the role's end, [1] the observer's */
-	int keeper[2];	 /* of a worker: [0] its own end, [1] the keeper's */
+	int keeper[2];	 /* of worker and monitor: [0] own end, [1] keeper's */
 	struct list_link queue; /* messages the channel had no room for */
 	struct list_link held;	/* to be told to the next process */
 

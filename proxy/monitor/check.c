@@ -27,6 +27,8 @@ union stream {
 
 /* What TLS needs besides. */
 struct sealed {
+	bool waits;	  /* for the keeper; not reading meanwhile */
+	struct span rest; /* of `in`, for afterwards */
 	uint8_t plain[TLS_RECORD_MAX];
 	uint8_t out[TLS_OUT_ROOM(PROBE_OUT_MAX)];
 };
@@ -214,6 +216,9 @@ shake_hands(struct check *check, struct span *in)
 		fail_tls(check);
 	else if (!written)
 		fail(check, "closed", UV_EPIPE);
+	check->sealed->waits = status == TLS_WANT_KEY;
+	if (check->sealed->waits)
+		uv_read_stop(&check->stream.stream);
 	return status == TLS_OK && written;
 }
 
@@ -236,8 +241,10 @@ feed_sealed(struct check *check, struct span in)
 {
 	enum tls_status status = TLS_OK;
 
-	if (!shake_hands(check, &in))
+	if (!shake_hands(check, &in)) {
+		check->sealed->rest = in;
 		return;
+	}
 	while (status == TLS_OK && !check->is_over) {
 		struct outbuf plain, out;
 		outbuf_init(
@@ -296,6 +303,17 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 	outbuf_init(&out, check->out, sizeof(check->out));
 	enum probe_status status = probe_feed(&check->probe, in, &out);
 	after_step(check, status, &out);
+}
+
+void
+check_key_reply(struct check *check, const struct key_reply *reply)
+{
+	if (check->is_over || check->sealed == NULL)
+		return;
+	tls_stream_key_done(check->params.tls, reply);
+	feed_sealed(check, check->sealed->rest);
+	if (!check->is_over && !check->sealed->waits)
+		uv_read_start(&check->stream.stream, on_alloc, on_read);
 }
 
 static struct addr
@@ -438,7 +456,7 @@ check_start(const struct check_params *params)
 	check->params.user = check->params.password = span_of(NULL, 0);
 	uv_timer_init(params->loop, &check->timer);
 	if (params->tls != NULL)
-		check->sealed = malloc(sizeof(*check->sealed));
+		check->sealed = calloc(1, sizeof(*check->sealed));
 	if (params->is_impossible ||
 	    (params->tls != NULL && check->sealed == NULL)) {
 		/* Only to be closed. */

@@ -41,6 +41,9 @@ struct check_params {
  * is gone for the caller. NULL: out of memory. */
 struct check *check_start(const struct check_params *params);
 
+/* The keeper's answer to what its stream asked. */
+void check_key_reply(struct check *check, const struct key_reply *reply);
+
 /* Ends it without a result. */
 void check_cancel(struct check *check);
 

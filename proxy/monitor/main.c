@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/monitor/ backends/pool.c backends/health.c backends/probe.c */
 /* needs: backends/eject.c tls/backend.c tls/backends.c tls/stream.c */
-/* needs: tls/hello.c tls/failure.c tls/policy.c tls/names.c tls/ticket.c */
+/* needs: tls/hello.c tls/sign.c tls/failure.c tls/policy.c tls/names.c
+ * tls/ticket.c */
 /* needs: tls/random.c tls/section.c tls/client_check.c tls/x509.c */
 /* needs: backends/proxyhdr.c backends/reply.c config/snapshot.c */
 /* needs: proxy/ipc/ proxy/base/ */
@@ -274,6 +275,9 @@ on_message(struct monitor *monitor, struct message *message)
 			close(monitor->events_fd);
 		monitor->events_fd = message_take_fd(message);
 		break;
+	case MESSAGE_KEEPER:
+		keys_connect(&monitor->keys, message_take_fd(message));
+		break;
 	case MESSAGE_PASSWORD:
 		if (message->slot >= CHANNEL_PASSWORDS_MAX ||
 		    !secret_set(&monitor->new_passwords[message->slot],
@@ -340,6 +344,9 @@ init(struct monitor *monitor)
 	uv_timer_init(&monitor->loop, &monitor->sweep);
 	uv_timer_init(&monitor->loop, &monitor->look);
 	uv_timer_init(&monitor->loop, &monitor->ready);
+	keys_init(&monitor->keys, monitor);
+	monitor->secure.submit = keys_submit;
+	monitor->secure.arg = monitor;
 	monitor->channel.data = monitor;
 	uv_poll_start(
 	    &monitor->channel, UV_READABLE | UV_DISCONNECT, on_channel);

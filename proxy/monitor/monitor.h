@@ -9,7 +9,7 @@
  *
  * main.c obeys the master, table.c says which entries there are, rounds.c when
  * they are checked, standing.c what state that makes, check.c drives one
- * probe's socket, resolve.c asks for names.
+ * probe's socket, keys.c asks the keeper, resolve.c asks for names.
  */
 #ifndef MONITOR_MONITOR_H
 #define MONITOR_MONITOR_H
@@ -23,6 +23,7 @@
 #include "config/config.h"
 #include "proxy/ipc/channel.h"
 #include "proxy/ipc/event.h"
+#include "proxy/monitor/keys.h"
 #include "tls/backend.h"
 
 #define MONITOR_SLOTS_MAX 64 /* as many workers as a configuration allows */
@@ -66,6 +67,7 @@ struct monitor {
 	struct node *nodes;	     /* area->n_entries of them */
 	uint32_t n_nodes;
 	struct tls_backends secure;
+	struct keys keys;
 	/* Of checks, by pool: of the snapshot, and of the one to come. */
 	struct secret passwords[CHANNEL_PASSWORDS_MAX];
 	struct secret new_passwords[CHANNEL_PASSWORDS_MAX];

@@ -24,7 +24,7 @@ enum ledger_role {
 #undef X
 
 struct ledger_certificate {
-	char name[64];
+	char name[72];	  /* or "backend NAME" */
 	uint64_t print;	  /* of the chain; 0: none yet */
 	int64_t loaded_s; /* since 1970 */
 	uint64_t renewals;

@@ -121,7 +121,8 @@ has_certificate(const struct config *config)
 	for (uint32_t i = 0; i < config->certificates.n; i++) {
 		const struct config_certificate *certificate =
 		    config_certificate_at(config, i);
-		if (certificate->usable && certificate->not_after > now)
+		if (certificate->usable && !certificate->is_for_backends &&
+		    certificate->not_after > now)
 			return true;
 	}
 	return false;

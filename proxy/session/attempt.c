@@ -407,7 +407,7 @@ attempt_dialed(struct session *session, bool good, const char *why)
 	}
 	session->dial = DIAL_CONNECTED;
 	session->ends[SIDE_BACKEND].connected = true;
-	if (!env->ops->secure(env->arg, &preauth->backend,
+	if (!env->ops->secure(env->arg, session, &preauth->backend,
 		&session->ends[SIDE_BACKEND].tls)) {
 		try_next(session, "tls_unavailable");
 		return;

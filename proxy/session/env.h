@@ -30,10 +30,10 @@ struct session_ops {
 	 * counted there. ALL_FULL: it is in the queue. */
 	enum balance_result (*choose)(void *arg, struct session *session,
 	    struct backend_ref *out_ref, struct backend *out_backend);
-	/* The codec for a connection to it, NULL for plaintext. False: there
-	 * can be no connection as it must be. */
-	bool (*secure)(void *arg, const struct backend *backend,
-	    struct tls_stream **out_stream);
+	/* The codec for the session's connection to it, NULL for plaintext.
+	 * False: there can be no connection as it must be. */
+	bool (*secure)(void *arg, const struct session *session,
+	    const struct backend *backend, struct tls_stream **out_stream);
 	/* It was counted at session->backend, and is so no more. */
 	void (*release)(void *arg, struct session *session);
 	/* A login attempt's end as far as the backend's health goes. */

@@ -395,10 +395,18 @@ session_dialed(struct session *session, bool good, const char *why)
 void
 session_key_reply(struct session *session, const struct key_reply *reply)
 {
-	if (session->state != SESSION_HANDSHAKE || !session->key_wait)
+	struct tls_stream *tls;
+
+	if (session->state == SESSION_HANDSHAKE && session->key_wait)
+		tls = session->ends[SIDE_CLIENT].tls;
+	else if (session->state == SESSION_LOGIN)
+		tls = session->ends[SIDE_BACKEND].tls;
+	else
 		return;
 	session->key_wait = false;
-	tls_stream_key_done(session->ends[SIDE_CLIENT].tls, reply);
+	/* One that was asked for an earlier backend fits no more. */
+	if (tls != NULL)
+		tls_stream_key_done(tls, reply);
 	step_quietly(session);
 }
 

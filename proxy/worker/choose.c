@@ -250,13 +250,13 @@ on_outcome(void *arg, const struct session *session,
 }
 
 static bool
-on_secure(
-    void *arg, const struct backend *backend, struct tls_stream **out_stream)
+on_secure(void *arg, const struct session *session,
+    const struct backend *backend, struct tls_stream **out_stream)
 {
 	struct worker *worker = arg;
 
 	return tls_backends_connect(&worker->secure, worker->snapshot,
-	    span_str(backend->name), out_stream);
+	    span_str(backend->name), session->id, out_stream);
 }
 
 void

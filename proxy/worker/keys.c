@@ -18,9 +18,15 @@
 struct key_wait {
 	struct list_link link;
 	uint64_t session_id;
-	uint64_t asked_ns; /* uv_hrtime() */
-	struct key_request request;
+	uint64_t asked_ns;	    /* uv_hrtime() */
+	struct key_request request; /* cut to the length in use */
 };
+
+static size_t
+request_size(const struct key_request *request)
+{
+	return offsetof(struct key_request, input) + request->len;
+}
 
 static void on_keeper(uv_poll_t *poll, int status, int events);
 
@@ -38,7 +44,7 @@ poll_for(struct keys *keys, bool want_write)
 static bool
 is_sent(const struct keys *keys, const struct key_request *request)
 {
-	size_t len = offsetof(struct key_request, input) + request->len;
+	size_t len = request_size(request);
 
 	return send(keys->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 	       (ssize_t)len;
@@ -48,7 +54,6 @@ static void
 forget(struct key_wait *wait)
 {
 	list_remove(&wait->link);
-	explicit_bzero(wait, sizeof(*wait));
 	free(wait);
 }
 
@@ -162,13 +167,15 @@ bool
 keys_submit(void *arg, uint64_t session_id, struct key_request *request)
 {
 	struct worker *worker = arg;
-	struct key_wait *wait = malloc(sizeof(*wait));
+	size_t size = request_size(request);
+	struct key_wait *wait =
+	    malloc(offsetof(struct key_wait, request) + size);
 	if (wait == NULL)
 		return false;
 	list_init(&wait->link);
 	wait->session_id = session_id;
 	wait->asked_ns = uv_hrtime();
-	wait->request = *request;
+	memcpy(&wait->request, request, size);
 	list_append(&worker->keys.waiting, &wait->link);
 	slot_add(&worker->area->key_requests, 1);
 	send_waiting(&worker->keys);

@@ -16,7 +16,8 @@
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
 /* needs: backends/pool.c backends/balance.c backends/reply.c */
 /* needs: backends/hash.c backends/live.c config/route.c */
-/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
+/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/sign.c tls/failure.c
+ */
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
 /* needs: tls/section.c tls/client_check.c tls/x509.c */
 /* libs: boringssl uv */
@@ -394,6 +395,8 @@ worker_init(struct worker *worker)
 	worker->env.ops = &worker->ops;
 	worker->env.arg = worker;
 	worker->env.tls = tls_engine_new(keys_submit, worker);
+	worker->secure.submit = keys_submit;
+	worker->secure.arg = worker;
 	ENSURE(worker->env.tls != NULL);
 	tls_engine_set_admit(worker->env.tls, conn_may_handshake);
 	refusals_init(&worker->env.refusals);

@@ -16,7 +16,8 @@
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c */
 /* needs: backends/reply.c backends/hash.c backends/live.c config/route.c */
-/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/failure.c */
+/* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/sign.c tls/failure.c
+ */
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c tls/section.c */
 /* needs: tls/client_check.c tls/x509.c tls/key.c */
 /* libs: boringssl uv */

@@ -3,7 +3,7 @@
 /* libs: boringssl */
 /*
  * The keeper's two parsers. What passes as a handshake must have one of the
- * two forms, and one octet more or less must not pass; a set of keys is made
+ * four forms, and one octet more or less must not pass; a set of keys is made
  * of the same octets, and a request of them is always answered.
  */
 #include <string.h>
@@ -20,12 +20,24 @@ check_form(struct span input)
 	    "                                                               ";
 	bool is_tls13 = input.len >= 98 && memcmp(input.data, spaces, 63) == 0;
 
-	if (!key_input_is_handshake(input))
+	switch (key_form_of(input)) {
+	case KEY_FORM_NONE:
 		return;
-	ENSURE(input.len <= 64 + 4 + 133);
-	ENSURE(input.len >= 64 + 4 + 32);
-	ENSURE(is_tls13 || input.data[64] == 3);
-	ENSURE(!key_input_is_handshake(span_of(input.data, input.len - 1)));
+	case KEY_FORM_SERVER_12:
+		ENSURE(input.len <= 64 + 4 + 133);
+		ENSURE(input.len >= 64 + 4 + 32);
+		ENSURE(input.data[64] == 3);
+		break;
+	case KEY_FORM_SERVER_13:
+	case KEY_FORM_CLIENT_13:
+		ENSURE(is_tls13);
+		break;
+	case KEY_FORM_CLIENT_12:
+		ENSURE(input.len >= 8 * 4 + 2 * 34 && input.data[0] == 1);
+		break;
+	}
+	ENSURE(key_form_of(span_of(input.data, input.len - 1)) !=
+	       key_form_of(input));
 }
 
 static void

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/base/addr.c proxy/base/parse.c */
-/* needs: tls/backend.c tls/stream.c tls/hello.c tls/failure.c tls/policy.c
- * tls/names.c */
+/* needs: tls/backend.c tls/stream.c tls/hello.c tls/sign.c tls/failure.c
+ * tls/policy.c tls/names.c */
 /* needs: tls/ticket.c tls/names_build.c config/builder.c */
 /* needs: tls/section.c tls/client_check.c tls/x509.c */
 /* needs: proxy/base/span.c */

@@ -117,10 +117,11 @@ on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
 }
 
 static bool
-on_secure(
-    void *arg, const struct backend *backend, struct tls_stream **out_stream)
+on_secure(void *arg, const struct session *session,
+    const struct backend *backend, struct tls_stream **out_stream)
 {
 	(void)arg;
+	(void)session;
 	(void)backend;
 	*out_stream = NULL;
 	return true;

@@ -106,6 +106,79 @@ tls12_input(uint8_t *out, uint16_t group, size_t point_len)
 	return 64 + 4 + point_len;
 }
 
+static size_t
+tls13_client_input(uint8_t *out)
+{
+	static const char context[] = "TLS 1.3, client CertificateVerify";
+	size_t len = tls13_input(out, 32);
+
+	memcpy(out + 64, context, sizeof(context));
+	return len;
+}
+
+static size_t
+put_message(uint8_t *out, uint8_t type, size_t body_len)
+{
+	memset(out, 0x22, 4 + body_len);
+	out[0] = type;
+	out[1] = 0;
+	out[2] = (uint8_t)(body_len >> 8);
+	out[3] = (uint8_t)body_len;
+	return 4 + body_len;
+}
+
+/* From ClientHello to ClientKeyExchange. */
+static size_t
+tls12_transcript(uint8_t *out, const uint8_t *types, size_t n_types)
+{
+	size_t len = 0;
+
+	for (size_t i = 0; i < n_types; i++) {
+		size_t at = len;
+		len += put_message(out + at, types[i], types[i] == 14 ? 0 : 40);
+		if (types[i] == 1 || types[i] == 2)
+			out[at + 4] = out[at + 5] = 3;
+	}
+	return len;
+}
+
+static const uint8_t whole[] = {1, 2, 11, 12, 13, 14, 11, 16};
+static const uint8_t stapled[] = {1, 2, 11, 22, 12, 13, 14, 11, 16};
+
+static void
+test_transcripts(void **state)
+{
+	static const uint8_t unasked[] = {1, 2, 11, 12, 14, 11, 16};
+	static const uint8_t resumed[] = {1, 2, 11, 16};
+	uint8_t in[1024];
+	size_t len;
+
+	(void)state;
+	len = tls12_transcript(in, stapled, sizeof(stapled));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_CLIENT_12);
+	len = tls12_transcript(in, whole, sizeof(whole));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_CLIENT_12);
+	for (size_t n = 0; n < len; n++)
+		assert_int_equal(key_form_of(span_of(in, n)), KEY_FORM_NONE);
+	in[len] = 0;
+	assert_int_equal(key_form_of(span_of(in, len + 1)), KEY_FORM_NONE);
+	in[4] = 2; /* SSL 2 */
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_NONE);
+	in[4] = 3;
+	in[3] = 41; /* one octet of the next */
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_NONE);
+	len = tls12_transcript(in, unasked, sizeof(unasked));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_NONE);
+	len = tls12_transcript(in, resumed, sizeof(resumed));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_NONE);
+}
+
+static bool
+is_form(struct span input)
+{
+	return key_form_of(input) != KEY_FORM_NONE;
+}
+
 static void
 test_forms(void **state)
 {
@@ -114,31 +187,34 @@ test_forms(void **state)
 
 	(void)state;
 	len = tls13_input(in, 32);
-	assert_true(key_input_is_handshake(span_of(in, len)));
-	assert_false(key_input_is_handshake(span_of(in, len - 1)));
-	assert_false(key_input_is_handshake(span_of(in, len + 1)));
+	assert_true(is_form(span_of(in, len)));
+	assert_false(is_form(span_of(in, len - 1)));
+	assert_false(is_form(span_of(in, len + 1)));
 	in[63] = 'x';
-	assert_false(key_input_is_handshake(span_of(in, len)));
+	assert_false(is_form(span_of(in, len)));
 	len = tls13_input(in, 48);
-	assert_true(key_input_is_handshake(span_of(in, len)));
+	assert_true(is_form(span_of(in, len)));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_SERVER_13);
 	memcpy(in + 64, "TLS 1.3, client", 15);
-	assert_false(key_input_is_handshake(span_of(in, len)));
+	assert_int_equal(key_form_of(span_of(in, len)), KEY_FORM_CLIENT_13);
+	memcpy(in + 64, "TLS 1.3, mother", 15);
+	assert_false(is_form(span_of(in, len)));
 	len = tls12_input(in, SSL_CURVE_SECP256R1, 65);
-	assert_true(key_input_is_handshake(span_of(in, len)));
-	assert_false(key_input_is_handshake(span_of(in, len + 1)));
-	assert_false(key_input_is_handshake(span_of(in, len - 1)));
+	assert_true(is_form(span_of(in, len)));
+	assert_false(is_form(span_of(in, len + 1)));
+	assert_false(is_form(span_of(in, len - 1)));
 	in[64] = 1; /* explicit_prime */
-	assert_false(key_input_is_handshake(span_of(in, len)));
+	assert_false(is_form(span_of(in, len)));
 	len = tls12_input(in, SSL_CURVE_SECP256R1, 32);
-	assert_false(key_input_is_handshake(span_of(in, len)));
+	assert_false(is_form(span_of(in, len)));
 	len = tls12_input(in, SSL_CURVE_SECP256R1, 65);
 	in[68] = 2; /* compressed */
-	assert_false(key_input_is_handshake(span_of(in, len)));
+	assert_false(is_form(span_of(in, len)));
 	len = tls12_input(in, SSL_CURVE_X25519, 32);
-	assert_true(key_input_is_handshake(span_of(in, len)));
+	assert_true(is_form(span_of(in, len)));
 	len = tls12_input(in, 0x1234, 32);
-	assert_false(key_input_is_handshake(span_of(in, len)));
-	assert_false(key_input_is_handshake(span_of(in, 0)));
+	assert_false(is_form(span_of(in, len)));
+	assert_false(is_form(span_of(in, 0)));
 }
 
 static void
@@ -259,6 +335,49 @@ test_refuses(void **state)
 	assert_int_equal(reply.status, KEY_NOT_A_HANDSHAKE);
 }
 
+static enum key_status
+status_of(const struct key_set *set, const struct key_request *request)
+{
+	struct key_reply reply;
+
+	key_sign(set, NULL, request, &reply);
+	return (enum key_status)reply.status;
+}
+
+/* A hijacked worker must not be a client with a server's key, nor a server
+ * with a client's. */
+static void
+test_each_key_on_its_side(void **state)
+{
+	struct fixture *f = *state;
+	uint8_t image[8192];
+	struct key_request as_server =
+	    make_request(f, P256, SSL_SIGN_ECDSA_SECP256R1_SHA256, true);
+	struct key_request as_client = as_server;
+	struct key_request as_client_12 = as_server;
+
+	as_client.len = (uint16_t)tls13_client_input(as_client.input);
+	as_client_12.len = (uint16_t)tls12_transcript(
+	    as_client_12.input, whole, sizeof(whole));
+	assert_int_equal(status_of(f->set, &as_server), KEY_OK);
+	assert_int_equal(status_of(f->set, &as_client), KEY_UNKNOWN);
+	assert_int_equal(status_of(f->set, &as_client_12), KEY_UNKNOWN);
+	size_t len = put_key(image, f->certs[P256].key);
+	image[3] |= 0x80; /* KEY_FOR_BACKENDS */
+	struct key_set *set = key_set_new(span_of(image, len));
+	assert_int_equal(status_of(set, &as_server), KEY_UNKNOWN);
+	assert_int_equal(status_of(set, &as_client), KEY_OK);
+	assert_int_equal(status_of(set, &as_client_12), KEY_OK);
+	key_set_free(set);
+	/* the same key on both sides */
+	len += put_key(image + len, f->certs[P256].key);
+	set = key_set_new(span_of(image, len));
+	assert_int_equal(key_set_count(set), 2);
+	assert_int_equal(status_of(set, &as_server), KEY_OK);
+	assert_int_equal(status_of(set, &as_client), KEY_OK);
+	key_set_free(set);
+}
+
 static void
 test_old_set(void **state)
 {
@@ -309,6 +428,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_forms),
+	    cmocka_unit_test(test_transcripts),
+	    cmocka_unit_test(test_each_key_on_its_side),
 	    cmocka_unit_test(test_signs),
 	    cmocka_unit_test(test_refuses),
 	    cmocka_unit_test(test_old_set),

@@ -39,7 +39,7 @@ class Certs:
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def leaf(self, name, kind="ecdsa", names=NAMES, days=30, seconds=None,
-             starts=-3600):
+             starts=-3600, usage="serverAuth"):
         """A new certificate in NAME.pem and NAME.key, replacing an old one;
         `seconds`: it ends so long from now; `starts`: it begins then."""
         chain = self.directory / f"{name}.pem"
@@ -56,7 +56,7 @@ class Certs:
         extension.write_text(
             f"subjectAltName={','.join(alternatives)}\n"
             "basicConstraints=CA:FALSE\nkeyUsage=critical,digitalSignature\n"
-            "extendedKeyUsage=serverAuth\n")
+            f"extendedKeyUsage={usage}\n")
         openssl("req", "-new", "-key", key, "-subj", f"/CN={names[0]}",
                 "-out", request)
         if seconds is None and starts < 0:

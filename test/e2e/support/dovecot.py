@@ -92,18 +92,20 @@ service auth {{
 service stats {{
   client_limit = 20000
 }}
+{extra}
 """
 
 
 class Dovecot:
     """`port` takes plain connections, `haproxy_port` wants a PROXY header.
     Options: trust_clients (believes the clients' network, too: PROXY v1 says
-    nothing about TLS), and the names in `defaults`."""
+    nothing about TLS), and the names in `defaults`; `extra` are lines of
+    configuration."""
 
     defaults = {
         "address": BACKEND, "failure_delay": "0s", "per_user": 100000,
         "mechanisms": "plain login", "clients_per_process": 1,
-        "plaintext_refused": "yes",
+        "plaintext_refused": "yes", "extra": "",
     }
 
     def __init__(self, directory, name="a", trust_clients=False, **options):
