@@ -230,6 +230,23 @@ limiter_total_handshaking(const struct limiter *limiter)
 	return sum;
 }
 
+uint32_t
+limiter_handshakes_over(
+    const struct limiter *limiter, const struct config *config, uint32_t coming)
+{
+	uint64_t cap = config->limits.handshakes_in_flight;
+	uint64_t share = (cap + limiter->n_slots - 1) / limiter->n_slots;
+	uint64_t all = (uint64_t)limiter_total_handshaking(limiter) + coming;
+	uint64_t own = (uint64_t)atomic_load_explicit(
+			   &limiter->area->handshaking[limiter->slot],
+			   memory_order_relaxed) +
+		       coming;
+
+	if (all <= cap || own <= share)
+		return 0;
+	return (uint32_t)(all - cap < own - share ? all - cap : own - share);
+}
+
 static struct config_rate
 gateway_rate(const struct limiter *limiter, const struct config *config)
 {

@@ -109,6 +109,14 @@ void limiter_handshaking(struct limiter *limiter, int change);
 uint32_t limiter_total_handshaking(const struct limiter *limiter);
 
 /*
+ * How many handshakes of this slot are too many when `coming` more begin. The
+ * cap is the gateway's, and whoever has more than its share of it gives way: so
+ * the crowd goes, in whichever worker it is.
+ */
+uint32_t limiter_handshakes_over(const struct limiter *limiter,
+    const struct config *config, uint32_t coming);
+
+/*
  * May a full handshake go on? Below the gateway's rate anyone's may. Above,
  * whoever's prefix logged in during the last day, up to twice the rate also
  * prefixes that do few handshakes. hold may be empty (exempt).

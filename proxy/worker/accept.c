@@ -106,7 +106,7 @@ make_room(struct listener *listener)
 
 	if (has_room(worker))
 		return true;
-	if (conn_oldest_preauth(worker) != NULL) {
+	if (conn_any_preauth(worker) != NULL) {
 		if (!is_somebody_waiting(listener))
 			return false;
 		shed_one(worker, false);
@@ -124,7 +124,7 @@ accept_resume(struct worker *worker)
 		return;
 	/* The last one may have logged in: the next must not come here. */
 	if (!worker->paused && !has_room(worker) &&
-	    conn_oldest_preauth(worker) == NULL)
+	    conn_any_preauth(worker) == NULL)
 		become_full(worker);
 	if (!worker->paused || !has_room(worker))
 		return;
@@ -181,18 +181,24 @@ decide(struct worker *worker, uint32_t listen, const struct addr *peer,
 
 /* At the cap somebody goes: there is never a flat refusal. */
 static void
-make_room_for_handshake(struct worker *worker)
+shed_handshakes(struct worker *worker, uint32_t coming)
 {
-	const struct config_limits *limits = &worker->snapshot->limits;
-
-	if (worker->env.limiter == NULL ||
-	    limiter_total_handshaking(worker->env.limiter) <
-		limits->handshakes_in_flight)
+	if (worker->env.limiter == NULL)
 		return;
-	if (limits->observe)
-		slot_add(&worker->area->observed, 1);
-	else
+	uint32_t n = limiter_handshakes_over(
+	    worker->env.limiter, worker->snapshot, coming);
+	if (worker->snapshot->limits.observe) {
+		slot_add(&worker->area->observed, n > 0 && coming > 0);
+		return;
+	}
+	while (n-- > 0 && conn_to_shed(worker, true) != NULL)
 		shed_one(worker, true);
+}
+
+void
+accept_give_way(struct worker *worker)
+{
+	shed_handshakes(worker, 0);
 }
 
 static void
@@ -213,7 +219,7 @@ admit(struct listener *listener, int fd, const struct sockaddr *sa)
 		close(fd);
 		return;
 	}
-	make_room_for_handshake(worker);
+	shed_handshakes(worker, 1);
 	conn_start(worker, fd, listener, &peer, &local, &result.hold);
 }
 

@@ -278,6 +278,20 @@ arm_read(struct conn *conn, struct peer *peer)
 }
 
 static void
+note_progress(struct conn *conn)
+{
+	enum session_state state = conn->session.state;
+
+	if (conn->is_stranger && state >= SESSION_PREAUTH) {
+		conn->is_stranger = false;
+		list_remove(&conn->preauth);
+		list_append(&conn->worker->preauth, &conn->preauth);
+	}
+	if (state >= SESSION_RELAY)
+		list_remove(&conn->preauth);
+}
+
+static void
 arm(struct conn *conn)
 {
 	uint64_t due_ms = session_next_deadline(&conn->session);
@@ -288,8 +302,7 @@ arm(struct conn *conn)
 		wheel_set(&conn->worker->wheel, &conn->deadline, due_ms);
 		worker_arm_timer(conn->worker);
 	}
-	if (conn->session.state >= SESSION_RELAY)
-		list_remove(&conn->preauth);
+	note_progress(conn);
 }
 
 void
@@ -368,11 +381,15 @@ next_id(struct worker *worker, uint32_t record)
 }
 
 struct conn *
-conn_oldest_preauth(const struct worker *worker)
+conn_any_preauth(const struct worker *worker)
 {
-	if (list_is_empty(&worker->preauth))
+	const struct list_link *list = list_is_empty(&worker->strangers)
+					   ? &worker->preauth
+					   : &worker->strangers;
+
+	if (list_is_empty(list))
 		return NULL;
-	return list_entry(worker->preauth.next, struct conn, preauth);
+	return list_entry(list->next, struct conn, preauth);
 }
 
 /* So many of the oldest are compared: a flood is most of them. */
@@ -393,25 +410,47 @@ weight_of(const struct worker *worker, const struct conn *conn)
 		   : weight;
 }
 
-struct conn *
-conn_to_shed(const struct worker *worker, bool handshaking)
-{
-	struct conn *found = NULL;
-	uint32_t most = 0, n = 0;
-	const struct list_link *it = worker->preauth.next;
+struct candidate {
+	struct conn *conn;
+	uint32_t weight;
+};
 
-	for (; it != &worker->preauth && n < SHED_LOOK; it = it->next) {
+/* Of the same weight the older one; serial numbers lead in ids. */
+static bool
+goes_before(
+    const struct conn *conn, uint32_t weight, const struct candidate *other)
+{
+	if (other->conn == NULL || weight != other->weight)
+		return other->conn == NULL || weight > other->weight;
+	return conn->session.id < other->conn->session.id;
+}
+
+static void
+look_through(const struct worker *worker, const struct list_link *list,
+    bool handshaking, struct candidate *found)
+{
+	const struct list_link *it = list->next;
+
+	for (uint32_t n = 0; it != list && n < SHED_LOOK; it = it->next) {
 		struct conn *conn = list_entry(it, struct conn, preauth);
 		if (handshaking && conn->session.state != SESSION_HANDSHAKE)
 			continue;
 		n++;
 		uint32_t weight = weight_of(worker, conn);
-		if (found == NULL || weight > most) {
-			found = conn;
-			most = weight;
-		}
+		if (goes_before(conn, weight, found))
+			*found = (struct candidate){conn, weight};
 	}
-	return found;
+}
+
+struct conn *
+conn_to_shed(const struct worker *worker, bool handshaking)
+{
+	struct candidate found = {.conn = NULL};
+
+	look_through(worker, &worker->strangers, handshaking, &found);
+	if (!handshaking)
+		look_through(worker, &worker->preauth, false, &found);
+	return found.conn;
 }
 
 bool
@@ -473,6 +512,7 @@ conn_start(struct worker *worker, int fd, const struct listener *listener,
 	worker->n_conns++;
 	conn->record = record;
 	worker->conns[record] = conn;
-	list_append(&worker->preauth, &conn->preauth);
+	conn->is_stranger = true;
+	list_append(&worker->strangers, &conn->preauth);
 	conn_settle(conn);
 }

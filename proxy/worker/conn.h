@@ -26,7 +26,8 @@ struct peer {
 struct conn {
 	struct session session;
 	struct worker *worker;
-	struct list_link preauth; /* in worker->preauth until RELAY */
+	struct list_link preauth; /* in the worker's lists until RELAY */
+	bool is_stranger;	  /* in the first of them */
 	struct list_link shaking; /* in worker->shaking: input waits */
 	struct wheel_entry deadline;
 	struct peer *backend; /* NULL: none */

@@ -17,7 +17,7 @@ end_preauth(struct worker *worker)
 	struct conn *conn;
 
 	/* Each leaves the list: it is then lingering, or gone. */
-	while ((conn = conn_oldest_preauth(worker)) != NULL)
+	while ((conn = conn_any_preauth(worker)) != NULL)
 		conn_stop(conn, REASON_DRAIN);
 }
 

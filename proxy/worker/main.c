@@ -75,6 +75,7 @@ beat(struct worker *worker)
 	    memory_order_relaxed);
 	refusals_tick(&worker->env);
 	accept_resume(worker);
+	accept_give_way(worker);
 	if (worker->draining)
 		drain_step(worker);
 	else
@@ -384,6 +385,7 @@ worker_init(struct worker *worker)
 {
 	events_init(&worker->events);
 	worker->next_serial = first_serial();
+	list_init(&worker->strangers);
 	list_init(&worker->preauth);
 	ENSURE(uv_loop_init(&worker->loop) == 0);
 	worker_touch_clock(worker);

@@ -73,8 +73,11 @@ struct worker {
 	uint32_t n_backends;	/* sockets towards them */
 	uint32_t *free_records; /* a stack */
 	uint32_t n_free;
-	struct conn **conns;	  /* by record index */
-	struct list_link preauth; /* conns not logged in, oldest first */
+	struct conn **conns; /* by record index */
+	/* Conns not logged in, oldest first: before the end of their handshake,
+	 * and behind it. */
+	struct list_link strangers;
+	struct list_link preauth;
 	struct list_link shaking; /* conns whose handshake waits for a turn */
 	uv_check_t shaking_check;
 	uv_idle_t shaking_idle;
@@ -101,6 +104,9 @@ bool accept_add(
 void accept_start(struct worker *worker);
 /* After a connection ended, or the time to try again has come. */
 void accept_resume(struct worker *worker);
+/* Other workers may have gone over the cap of handshakes, whose share of it is
+ * used here. */
+void accept_give_way(struct worker *worker);
 /* Takes what is in the backlogs, then closes the listeners. */
 void accept_close(struct worker *worker);
 /* Socket options that a snapshot decides. */
@@ -117,8 +123,8 @@ void conn_stop(struct conn *conn, enum end_reason reason);
 /* One that ends already does not linger. */
 void conn_abort(struct conn *conn);
 void conn_fire(struct wheel_entry *entry, void *arg);
-/* The oldest that is not logged in; NULL: all are. */
-struct conn *conn_oldest_preauth(const struct worker *worker);
+/* One that is not logged in; NULL: all are. */
+struct conn *conn_any_preauth(const struct worker *worker);
 /* Who has to go when there is no room: of those that are not logged in (that
  * are in the handshake) the oldest of the prefix that holds most; NULL: none.
  * Looks at the oldest few hundred only. */

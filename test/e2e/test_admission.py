@@ -274,6 +274,40 @@ def test_handshakes_in_flight(make_limited):
         sock.close()
 
 
+def worker_of(gateway, sock):
+    """The number of the one that accepted it: in the id of the session."""
+    client = "%s:%d" % sock.getsockname()
+    found = wait_for(lambda: [row for row in gateway.ctl("sessions")
+                              if row["client"] == client])
+    return int(found[0]["id"], 16) >> 18 & 63
+
+
+def crowd_in_one_worker(gateway, n):
+    crowd = []
+    while len(crowd) < n:
+        sock = tcp(gateway.port, address(1))
+        if worker_of(gateway, sock) == 0:
+            crowd.append(sock)
+        else:
+            sock.close()
+    return crowd
+
+
+def test_a_crowd_in_another_worker(make_limited):
+    """It gives way wherever it is: whoever else is slow is not shed for it."""
+    gateway = make_limited(handshakes_in_flight=8, preauth_per_ip=1000)
+    crowd = crowd_in_one_worker(gateway, 8)
+    slow = [Client(gateway.port, source=address(n), handshake=False)
+            for n in range(2, 6)]
+    wait_for(lambda: counter(gateway, "handshaking") <= 8)
+    for client in slow:
+        client.handshake()
+        client.logged_in().close()
+    wait_for(lambda: counter(gateway, "shed") >= 4)
+    for sock in crowd:
+        sock.close()
+
+
 def slow_clients(gateway, n):
     """n each of: nothing, one octet, half a ClientHello, half a command."""
     made = []

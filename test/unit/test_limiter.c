@@ -493,6 +493,28 @@ test_handshake_rate(void **state)
 	free(bench.area);
 }
 
+/* At the cap whoever has more than its share gives way, and nobody else. */
+static void
+test_handshakes_over(void **state)
+{
+	struct bench bench;
+	(void)state;
+	bench_init(&bench, 1024);
+	const struct config *config = &bench.image.config;
+	struct limiter other = bench.limiter;
+	other.slot = 1;
+	limiter_handshaking(&bench.limiter, 999);
+	assert_int_equal(limiter_handshakes_over(&bench.limiter, config, 1), 0);
+	limiter_handshaking(&bench.limiter, 1);
+	assert_int_equal(limiter_handshakes_over(&bench.limiter, config, 1), 1);
+	assert_int_equal(limiter_handshakes_over(&other, config, 1), 0);
+	limiter_handshaking(&other, 30);
+	assert_int_equal(limiter_handshakes_over(&other, config, 1), 0);
+	assert_int_equal(
+	    limiter_handshakes_over(&bench.limiter, config, 0), 30);
+	free(bench.area);
+}
+
 /* A forged head must not lead outside the area. */
 static void
 test_attach_checks_the_size(void **state)
@@ -567,6 +589,7 @@ main(void)
 	    cmocka_unit_test(test_overflow),
 	    cmocka_unit_test(test_debt_outlives_a_flood),
 	    cmocka_unit_test(test_handshake_rate),
+	    cmocka_unit_test(test_handshakes_over),
 	    cmocka_unit_test(test_attach_checks_the_size),
 	    cmocka_unit_test(test_cost_of_a_decision),
 	};
