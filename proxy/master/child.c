@@ -454,6 +454,8 @@ child_died(struct child *child, int status)
 		areas_clear_slot(&master->areas, child->slot);
 		master_steer(master);
 	}
+	if (child->kind == CHILD_OBSERVER)
+		master->askers.n = 0;
 	if (!master_is_stopping(master)) {
 		child->restarts++;
 		child->restart_at_ms = now_ms + restart_delay(child, now_ms);

@@ -21,6 +21,7 @@
 #include "proxy/master/notify.h"
 #include "proxy/master/privilege.h"
 #include "proxy/master/reload.h"
+#include "proxy/master/request.h"
 #include "proxy/master/watch.h"
 
 enum master_state {
@@ -71,8 +72,8 @@ struct master {
 	struct watch watch;
 	struct expiry expiry;
 	struct reload reload;
-	uint64_t reload_asked; /* number of the request; 0: nobody waits */
-	int events[2];	       /* [0] ours, [1] the observer's */
+	struct askers askers; /* of a reload */
+	int events[2];	      /* [0] ours, [1] the observer's */
 	int programs[CHILD_KINDS];
 	uint32_t n_children; /* keeper, monitor, observer, then the workers */
 	struct child *children;

@@ -29,21 +29,38 @@ answer_text(struct master *master, uint64_t number, enum request_reply reply,
 	answer(master, number, reply, text, strlen(text));
 }
 
+/* A reload that is under way may have read what is asked for, or not; one more
+ * will. While the gateway starts it waits. */
+static bool
+ask(struct master *master, const struct message *message)
+{
+	struct askers *askers = &master->askers;
+	if (master_is_stopping(master)) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "the gateway is stopping");
+		return false;
+	}
+	if (askers->n == ASKERS_MAX) {
+		answer_text(master, message->arg, REPLY_FAILED,
+		    "too many others wait for a reload");
+		return false;
+	}
+	askers->numbers[askers->n++] = message->arg;
+	return true;
+}
+
 static void
 do_reload(struct master *master, const struct message *message)
 {
-	if (master->state != MASTER_RUNNING) {
-		answer_text(master, message->arg, REPLY_FAILED,
-		    "the gateway is starting or stopping");
-		return;
-	}
-	if (master->reload_asked != 0) {
-		answer_text(master, message->arg, REPLY_FAILED,
-		    "a reload by somebody else is under way");
-		return;
-	}
-	master->reload_asked = message->arg;
-	reload_request(master);
+	if (ask(master, message))
+		reload_request(master);
+}
+
+static void
+do_networks(struct master *master, const struct message *message)
+{
+	if (ask(master, message))
+		reload_request_certificates(master);
 }
 
 static void
@@ -116,18 +133,6 @@ do_ban(struct master *master, const struct message *message)
 	answer_text(master, message->arg, REPLY_GOOD, "");
 }
 
-static void
-do_networks(struct master *master, const struct message *message)
-{
-	if (master->state != MASTER_RUNNING || master->reload_asked != 0) {
-		answer_text(master, message->arg, REPLY_FAILED,
-		    "a reload is under way, or the gateway starts or stops");
-		return;
-	}
-	master->reload_asked = message->arg;
-	reload_request_certificates(master);
-}
-
 /* What the slot means is the monitor's to check. */
 static void
 do_backend(struct master *master, const struct message *message)
@@ -173,28 +178,35 @@ request_take(struct child *child, const struct message *message)
 
 /* The first lines: an observer that reads slowly must not fill our queue. */
 static void
-answer_lines(struct master *master, const char *lines)
+answer_lines(struct master *master, uint64_t number, const char *lines)
 {
 	for (int i = 0; i < 100 && lines != NULL && lines[0] != '\0'; i++) {
 		size_t len = strcspn(lines, "\n");
-		answer(master, master->reload_asked, REPLY_LINE, lines, len);
+		answer(master, number, REPLY_LINE, lines, len);
 		lines += len + (lines[len] == '\n');
 	}
+}
+
+static void
+answer_reloaded(
+    struct master *master, uint64_t number, const struct compiled *failed)
+{
+	if (failed == NULL) {
+		answer_text(master, number, REPLY_GOOD, "");
+		return;
+	}
+	answer_lines(master, number, failed->problems.errors);
+	answer_lines(master, number, failed->faults.errors);
+	answer_text(master, number, REPLY_FAILED, "nothing was changed");
 }
 
 void
 request_reloaded(struct master *master, const struct compiled *failed)
 {
 	/* What was begun before it was asked for is not what was asked for. */
-	if (master->reload_asked == 0 || master->reload.wanted)
+	if (master->reload.wanted || master->reload.certificates_wanted)
 		return;
-	if (failed == NULL) {
-		answer_text(master, master->reload_asked, REPLY_GOOD, "");
-	} else {
-		answer_lines(master, failed->problems.errors);
-		answer_lines(master, failed->faults.errors);
-		answer_text(master, master->reload_asked, REPLY_FAILED,
-		    "nothing was changed");
-	}
-	master->reload_asked = 0;
+	for (uint32_t i = 0; i < master->askers.n; i++)
+		answer_reloaded(master, master->askers.numbers[i], failed);
+	master->askers.n = 0;
 }

@@ -6,6 +6,15 @@
 #include "proxy/ipc/channel.h"
 #include "proxy/master/compile.h"
 
+#define ASKERS_MAX 16
+
+/* Requests that wait for a reload to end; those of an observer that died are
+ * forgotten. */
+struct askers {
+	uint32_t n;
+	uint64_t numbers[ASKERS_MAX];
+};
+
 struct child;
 struct master;
 
@@ -13,7 +22,7 @@ struct master;
  * stranger's hands, so only what the table names can be asked for. */
 void request_take(struct child *child, const struct message *message);
 
-/* A reload ended: who waits for it is told. failed: what was wrong; NULL:
+/* A reload ended: whoever waits for it is told. failed: what was wrong; NULL:
  * every role has the new configuration. */
 void request_reloaded(struct master *master, const struct compiled *failed);
 

@@ -124,6 +124,19 @@ def test_reload(gateway):
     assert len(audit(gateway, "reload")) == 2
 
 
+def test_many_reloads_at_once(gateway):
+    """Each waits for one that began after it asked."""
+    generation = rows(gateway, "status")[0]["generation"]
+    clients = [subprocess.Popen(
+        [BUILD / "sallyport", "ctl", "-s", gateway.control, *words],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+        for words in (["reload"], ["deny", "reload"]) * 6]
+    for client in clients:
+        output, _ = client.communicate(timeout=30)
+        assert client.returncode == 0, output
+    assert rows(gateway, "status")[0]["generation"] > generation
+
+
 def test_drain(gateway):
     gateway.config["gateway"]["drain_timeout"] = "3s"
     gateway.write()
