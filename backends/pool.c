@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The backends area and the load areas. Invariant of an entry: `seq` is odd
- * exactly while its words change. The monitor writes; workers and the observer
- * read, from other processes.
+ * The backends area and the load areas. Invariant of an entry: the copy that
+ * `seq` names is whole; the writer changes the other one, then `seq`. So a
+ * writer that pauses or dies half way takes a backend from nobody. The monitor
+ * writes; workers and the observer read, from other processes.
  *
  * Why no fence: every word of an entry is an atomic of its own. A writer's
- * stores are releases, so whoever sees one of them sees the odd `seq` before
- * it; a reader's loads are acquires, so its second look at `seq` cannot come
- * before them. On x86 both are plain moves, and ThreadSanitizer (which knows
- * no fences) can follow.
+ * stores are releases, so whoever sees one of them sees the `seq` before it; a
+ * reader's loads are acquires, so its second look at `seq` cannot come before
+ * them. On x86 both are plain moves, and ThreadSanitizer (which knows no
+ * fences) can follow.
  */
 #include "backends/load.h"
 
@@ -63,23 +64,21 @@ backends_area_write(
 {
 	ENSURE(index < area->n_entries);
 	struct backend_entry *entry = &area->entries[index];
-	word *to = (word *)(void *)&entry->backend;
+	uint32_t seq =
+	    atomic_load_explicit(&entry->seq, memory_order_relaxed) + 1;
+	word *to = (word *)(void *)&entry->copies[seq & 1];
 	const word *from = (const word *)(const void *)backend;
 
-	/* It is odd already when a predecessor died at this place. */
-	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed);
-	seq |= 1;
-	atomic_store_explicit(&entry->seq, seq, memory_order_relaxed);
 	for (size_t i = 0; i < WORDS; i++)
 		__atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
-	atomic_store_explicit(&entry->seq, seq + 1, memory_order_release);
+	atomic_store_explicit(&entry->seq, seq, memory_order_release);
 	atomic_fetch_add_explicit(&area->change, 1, memory_order_release);
 }
 
 static void
-copy_out(const struct backend_entry *entry, struct backend *out_backend)
+copy_out(const struct backend *copy, struct backend *out_backend)
 {
-	const word *from = (const word *)(const void *)&entry->backend;
+	const word *from = (const word *)(const void *)copy;
 	word *to = (word *)(void *)out_backend;
 
 	for (size_t i = 0; i < WORDS; i++)
@@ -102,9 +101,7 @@ try_copy(const struct backend_entry *entry, struct backend *out_backend)
 {
 	uint32_t before =
 	    atomic_load_explicit(&entry->seq, memory_order_acquire);
-	if (before & 1)
-		return false;
-	copy_out(entry, out_backend);
+	copy_out(&entry->copies[before & 1], out_backend);
 	return before ==
 	       atomic_load_explicit(&entry->seq, memory_order_relaxed);
 }
@@ -124,17 +121,15 @@ backends_area_read(const struct backends_area *area, uint32_t index,
 	return false;
 }
 
-bool
+void
 backends_area_peek(const struct backends_area *area, uint32_t index,
     struct backend *out_backend)
 {
 	ENSURE(index < area->n_entries);
 	const struct backend_entry *entry = &area->entries[index];
 
-	copy_out(entry, out_backend);
+	copy_out(&entry->copies[entry->seq & 1], out_backend);
 	put_in_bounds(out_backend);
-	uint32_t seq = atomic_load_explicit(&entry->seq, memory_order_relaxed);
-	return (seq & 1) == 0;
 }
 
 void

@@ -82,8 +82,8 @@ struct backend {
 };
 
 struct backend_entry {
-	_Atomic uint32_t seq;
-	struct backend backend;
+	_Atomic uint32_t seq; /* writes so far; the last one is in seq % 2 */
+	struct backend copies[2];
 };
 
 struct backends_area {
@@ -104,18 +104,15 @@ void backends_area_write(
     struct backends_area *area, uint32_t index, const struct backend *backend);
 
 /*
- * A consistent copy; false: unused, or being written for 8 tries. Text is
+ * A consistent copy; false: unused (or written 8 times meanwhile). Text is
  * NUL-terminated and n_sources is in range whatever the writer did: readers
  * stand on the other side of a border.
  */
 bool backends_area_read(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
 
-/*
- * For the writer: the entry as it stands, unused ones included. False: its
- * predecessor died while it wrote, and only the generation means something.
- */
-bool backends_area_peek(const struct backends_area *area, uint32_t index,
+/* For the writer: the entry as it stands, unused ones included. */
+void backends_area_peek(const struct backends_area *area, uint32_t index,
     struct backend *out_backend);
 
 /* "127.0.0.1:143" or "unix:/path". Returns buf. */

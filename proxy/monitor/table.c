@@ -69,18 +69,9 @@ static void
 adopt(struct monitor *monitor, uint32_t index)
 {
 	struct node *node = &monitor->nodes[index];
-	bool whole = backends_area_peek(monitor->area, index, &node->backend);
 	struct backend *backend = &node->backend;
 
-	if (!whole) {
-		/* Sessions may still be counted on whatever it was. */
-		*backend = (struct backend){.name = "?",
-		    .pool = "?",
-		    .generation = backend->generation,
-		    .state = BACKEND_DRAINING,
-		    .since_ms = table_now(monitor)};
-		table_write(monitor, index);
-	}
+	backends_area_peek(monitor->area, index, backend);
 	if (backend->state == BACKEND_UNUSED)
 		return;
 	node->in_use = true;

@@ -108,9 +108,8 @@ lying_monitor_harms_nobody(void **state)
 	struct world *world = *state;
 	struct backends_area *area = world->backends.data;
 	for (uint32_t i = 0; i < N_BACKENDS; i++) {
-		memset(&area->entries[i].backend, 'x',
-		    sizeof(area->entries[i].backend));
-		area->entries[i].seq = 2;
+		memset(&area->entries[i].copies, 'x',
+		    sizeof(area->entries[i].copies));
 	}
 	area->n_entries = UINT32_MAX;
 	assert_int_equal(view_n_backends(&world->view), N_BACKENDS);
