@@ -9,7 +9,8 @@
 void
 refusals_init(struct refusals *refusals)
 {
-	*refusals = (struct refusals){.tokens = TELL_BURST};
+	*refusals = (struct refusals){
+	    .tokens = TELL_BURST, .login_tokens = TELL_LOGINS_BURST};
 }
 
 static _Atomic uint64_t *
@@ -37,13 +38,13 @@ counter_of(struct slot_area *slot, enum admission admission)
 }
 
 static bool
-take_token(struct session_env *env)
+take_token(struct session_env *env, uint32_t *tokens)
 {
-	if (env->refusals.tokens == 0) {
+	if (*tokens == 0) {
 		slot_add(&env->slot->events_summed, 1);
 		return false;
 	}
-	env->refusals.tokens--;
+	(*tokens)--;
 	return true;
 }
 
@@ -56,7 +57,7 @@ refusal_note(struct session_env *env, uint32_t listen, const struct addr *peer,
 	slot_add(result->refused ? counter_of(env->slot, result->admission)
 				 : &env->slot->observed,
 	    1);
-	if (!take_token(env)) {
+	if (!take_token(env, &env->refusals.tokens)) {
 		env->refusals.refused[result->admission]++;
 		return;
 	}
@@ -74,9 +75,18 @@ refusal_note(struct session_env *env, uint32_t listen, const struct addr *peer,
 bool
 refusal_may_tell_end(struct session_env *env, enum end_reason reason)
 {
-	if (take_token(env))
+	if (take_token(env, &env->refusals.tokens))
 		return true;
 	env->refusals.ended[reason]++;
+	return false;
+}
+
+bool
+refusal_may_tell_login(struct session_env *env, enum told_login what)
+{
+	if (take_token(env, &env->refusals.login_tokens))
+		return true;
+	env->refusals.logins[what]++;
 	return false;
 }
 
@@ -96,6 +106,15 @@ sum_up(
 	*count = 0;
 }
 
+static const char *const verdicts[TOLD_MAX] = {
+    "failed", "refused", "unavailable", "auth_failures_per_ip"};
+
+static void
+refill(uint32_t *tokens, uint32_t more, uint32_t most)
+{
+	*tokens = *tokens + more < most ? *tokens + more : most;
+}
+
 /* A summary each ten seconds at most: these lines are a flood's, too. */
 #define SUMMARY_MS 10000
 
@@ -104,9 +123,8 @@ refusals_tick(struct session_env *env)
 {
 	struct refusals *refusals = &env->refusals;
 
-	refusals->tokens += TELL_PER_SEC;
-	if (refusals->tokens > TELL_BURST)
-		refusals->tokens = TELL_BURST;
+	refill(&refusals->tokens, TELL_PER_SEC, TELL_BURST);
+	refill(&refusals->login_tokens, TELL_LOGINS_PER_SEC, TELL_LOGINS_BURST);
 	if (env->now_ms / SUMMARY_MS == refusals->summed_ms / SUMMARY_MS)
 		return;
 	refusals->summed_ms = env->now_ms;
@@ -116,4 +134,8 @@ refusals_tick(struct session_env *env)
 	for (int i = 0; i < REASON_MAX; i++)
 		sum_up(env, event_kind_name(EVENT_SESSION),
 		    end_reason_name((uint8_t)i), &refusals->ended[i]);
+	for (int i = 0; i < TOLD_MAX; i++)
+		sum_up(env,
+		    event_kind_name(i == TOLD_BAN ? EVENT_BAN : EVENT_LOGIN),
+		    verdicts[i], &refusals->logins[i]);
 }

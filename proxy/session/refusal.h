@@ -15,10 +15,25 @@ struct session_env;
 #define TELL_BURST   200
 #define TELL_PER_SEC 10
 
+/* Of logins, tokens of their own: no flood of connections hides who guesses
+ * passwords. Each of these has cost a handshake. */
+#define TELL_LOGINS_BURST   500
+#define TELL_LOGINS_PER_SEC 20
+
+enum told_login {
+	TOLD_FAILED,
+	TOLD_REFUSED,
+	TOLD_UNAVAILABLE,
+	TOLD_BAN,
+	TOLD_MAX
+};
+
 struct refusals {
 	uint32_t tokens;
+	uint32_t login_tokens;
 	uint64_t refused[ADMISSION_MAX]; /* since the last summary */
 	uint64_t ended[REASON_MAX];
+	uint64_t logins[TOLD_MAX];
 	uint64_t summed_ms;
 };
 
@@ -31,6 +46,9 @@ void refusal_note(struct session_env *env, uint32_t listen,
 /* True: the end of a session that never logged in may be told. Else it is
  * in the next summary. */
 bool refusal_may_tell_end(struct session_env *env, enum end_reason reason);
+
+/* The same of a verdict that is not OK, or a ban. */
+bool refusal_may_tell_login(struct session_env *env, enum told_login what);
 
 /* Once a second. */
 void refusals_tick(struct session_env *env);

@@ -173,6 +173,8 @@ report_ban(struct session *session)
 	struct event event;
 
 	slot_add(&env->slot->bans, 1);
+	if (!refusal_may_tell_login(env, TOLD_BAN))
+		return;
 	event_begin(&event, EVENT_BAN);
 	put_identity(&event, session);
 	event_u64(&event, FIELD_DURATION_MS, env->config->limits.auth_ban_ms);
@@ -216,6 +218,21 @@ put_tls(struct event *event, const struct session *session)
 	event_text(event, FIELD_TEXT, info.reason);
 }
 
+/* Good ones are the user's business and always told. */
+static bool
+may_tell(const struct session *session, const char *verdict)
+{
+	enum told_login what = TOLD_UNAVAILABLE;
+
+	if (strcmp(verdict, "ok") == 0)
+		return true;
+	if (strcmp(verdict, "failed") == 0)
+		what = TOLD_FAILED;
+	else if (strcmp(verdict, "refused") == 0)
+		what = TOLD_REFUSED;
+	return refusal_may_tell_login(session->env, what);
+}
+
 void
 report_login(struct session *session, const char *verdict, const char *code,
     const char *why)
@@ -226,6 +243,8 @@ report_login(struct session *session, const char *verdict, const char *code,
 
 	tally_login(tally, verdict, preauth->credentials.mechanism);
 	tally_time_add(&tally->login, age_us(session));
+	if (!may_tell(session, verdict))
+		return;
 	event_begin(&event, EVENT_LOGIN);
 	put_identity(&event, session);
 	event_str(&event, FIELD_VERDICT, verdict);

@@ -240,6 +240,30 @@ def test_a_flood_of_refusals_does_not_fill_the_log(make_limited):
     assert counter(gateway, "refused_denied") >= 5000
 
 
+def test_a_flood_of_wrong_passwords_does_not_fill_the_log(make_limited):
+    """The first ones are told, with the address, for whoever reads the log;
+    then a summary counts the rest. Other floods hide none of them."""
+    gateway = make_limited(login_attempts=1000, deny="127.1.0.1/32")
+    for _ in range(500):
+        tcp(gateway.port, address(0)).close()
+    for _ in range(3):
+        with gateway.client() as client:        # exempt
+            client.greeting()
+            for n in range(500):
+                assert b" NO" in client.login(f"user{n}", "wrong")[-1]
+
+    def told():
+        return gateway.events("login", verdict="failed")
+
+    def summed():
+        return sum(int(event["count"]) for event in gateway.events(
+            "summary", name="login", why="failed"))
+    wait_for(lambda: len(told()) + summed() == 1500, 20, "all of them")
+    assert len(told()) >= 500 and summed() > 100
+    assert all(event["peer"].startswith(CLIENT) for event in told())
+    assert counter(gateway, "logins_failed") >= 1500
+
+
 def test_full_handshakes_over_the_rate(make_limited):
     """Strangers in a crowd are refused, a resumption and who logged in lately
     are not."""
