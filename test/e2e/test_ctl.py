@@ -15,7 +15,7 @@ from support import BUILD, CLIENT, TOP, USER, scaled, wait_for
 from support import log as log_format
 from support.client import context
 from support.gateway import backend
-from support.observe import ask, ctl, get, scrape, with_metrics
+from support.observe import ask, ctl, get, scrape, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -27,8 +27,7 @@ def server(make_backend):
 def gateway(make_gateway, server):
     made = with_metrics(make_gateway({"a": backend(server)}))
     made.config["gateway"]["audit_log"] = made.audit
-    made.start().wait_up()
-    return made
+    return wait_ready(made.start())
 
 
 def audit(gateway, kind="control"):

@@ -9,7 +9,7 @@ import pytest
 from support import USER, scaled, wait_for
 from support import log as log_format
 from support.gateway import backend
-from support.observe import ask, scrape, with_metrics
+from support.observe import ask, scrape, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -101,7 +101,7 @@ def test_audit_stream(start):
     gateway = start(log_level="error")
     gateway.stop()
     gateway.config["gateway"]["audit_log"] = gateway.audit
-    gateway.start().wait_up()
+    wait_ready(gateway.start())
     works(gateway, 3)
     with gateway.client() as client:
         client.greeting()
@@ -127,7 +127,7 @@ def test_audit_log_is_reopened(start):
     gateway = start()
     gateway.stop()
     gateway.config["gateway"]["audit_log"] = gateway.audit
-    gateway.start().wait_up()
+    wait_ready(gateway.start())
     moved = gateway.audit.with_name("audit.1")
     gateway.audit.rename(moved)
     gateway.tell(signal.SIGUSR1)

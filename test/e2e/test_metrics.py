@@ -13,7 +13,7 @@ import pytest
 from support import GATEWAY, USER, scaled, wait_for
 from support.client import Client, context
 from support.gateway import backend
-from support.observe import get, scrape, with_metrics
+from support.observe import get, scrape, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -24,8 +24,7 @@ def server(make_backend):
 @pytest.fixture
 def gateway(make_gateway, server):
     made = with_metrics(make_gateway({"a": backend(server)})).start()
-    made.wait_up()
-    return made
+    return wait_ready(made)
 
 
 def of(metrics, name):

@@ -11,7 +11,7 @@ from support import CLIENT, GATEWAY, SCALE, USER, wait_for
 from support.browser import Browser
 from support.client import Client, context
 from support.gateway import backend
-from support.observe import get, with_metrics
+from support.observe import get, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -19,8 +19,7 @@ def gateway(make_gateway, make_backend):
     servers = {"a": backend(make_backend()), "b": backend(make_backend()),
                "gone": {"address": "127.0.0.4:1"}}
     made = with_metrics(make_gateway(servers)).start()
-    made.wait_up()
-    return made
+    return wait_ready(made)
 
 
 class Traffic(threading.Thread):
@@ -96,7 +95,7 @@ def test_text(gateway):
 
 def test_all_is_well(make_gateway, make_backend):
     gateway = with_metrics(make_gateway({"a": backend(make_backend())}))
-    gateway.start().wait_up()
+    wait_ready(gateway.start())
 
     def summary():
         return Outline(get(gateway)[2].split("</style>")[1]).words[:200]

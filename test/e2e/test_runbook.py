@@ -4,7 +4,7 @@ import re
 
 from support import CLIENT, TOP, USER
 from support.gateway import backend
-from support.observe import ctl, with_metrics
+from support.observe import ctl, wait_ready, with_metrics
 
 
 def commands():
@@ -17,7 +17,7 @@ def commands():
 def test_commands(make_gateway, make_backend):
     gateway = with_metrics(make_gateway({"a": backend(make_backend())}))
     gateway.config["gateway"]["drain_timeout"] = "2s"
-    gateway.start().wait_up()
+    wait_ready(gateway.start())
     assert len(commands()) >= 8
     with gateway.login():
         assert gateway.check("-t").returncode == 0

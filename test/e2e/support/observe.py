@@ -5,7 +5,7 @@ import json
 import re
 import subprocess
 
-from . import BUILD, GATEWAY, free_port
+from . import BUILD, GATEWAY, free_port, wait_for
 
 SAMPLE = re.compile(
     r'^(sallyport_[a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? '
@@ -29,6 +29,12 @@ def get(gateway, path="/", method="GET", timeout=10, **headers):
         return answer.status, answer.headers, answer.read().decode()
     finally:
         connection.close()
+
+
+def wait_ready(gateway):
+    """Until each pool has a backend that is up by a check."""
+    wait_for(lambda: get(gateway, "/readyz")[0] == 200, 15, "readiness")
+    return gateway
 
 
 def scrape(gateway):
