@@ -18,8 +18,9 @@
 #define SLOT_COUNTERS(X)                                                     \
 	X(accepted, "connections accepted")                                  \
 	X(accept_errors, "accept(2) calls that failed")                      \
-	X(refused_full, "connections refused at max_connections")            \
-	X(refused_denied, "connections refused by allow or deny")            \
+	X(refused_denied, "connections refused by deny")                     \
+	X(refused_not_allowed, "connections refused by allow")               \
+	X(refused_untrusted, "PROXY headers refused by proxy_from")          \
 	X(refused_banned, "connections refused for a ban")                   \
 	X(refused_connections, "connections refused by connections_per_ip")  \
 	X(refused_preauth, "connections refused by preauth_per_ip")          \
@@ -27,6 +28,7 @@
 	X(refused_table, "connections refused for want of a table entry")    \
 	X(observed, "refusals and delays that observe = on left out")        \
 	X(table_overflows, "prefixes not counted for want of an entry")      \
+	X(evictions, "prefixes and users whose entry another took")          \
 	X(waited, "connections that had to wait for preauth_per_ip")         \
 	X(handshakes_refused, "full handshakes refused by handshake_rate")   \
 	X(logins_delayed, "logins delayed after failures")                   \
@@ -58,6 +60,19 @@
 	X(sessions_ended, "sessions that ended")                             \
 	X(events_dropped, "events that the observer did not take")           \
 	X(loop_turns, "event loop wake-ups")
+
+/* Those that were refused before TLS, or closed to make room: counter, why. */
+#define SLOT_REFUSALS(X)                             \
+	X(refused_denied, "denied")                  \
+	X(refused_not_allowed, "not_allowed")        \
+	X(refused_untrusted, "proxy_untrusted")      \
+	X(refused_banned, "banned")                  \
+	X(refused_connections, "connections_per_ip") \
+	X(refused_preauth, "preauth_per_ip")         \
+	X(refused_rate, "connect_rate")              \
+	X(refused_table, "table_full")               \
+	X(refused_memory, "memory")                  \
+	X(shed, "shed")
 
 #define SLOT_GAUGES(X)                                     \
 	X(connections, "client connections now")           \

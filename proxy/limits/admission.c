@@ -26,6 +26,8 @@ admission_name(enum admission admission)
 		return "connect_rate";
 	case ADMISSION_TABLE:
 		return "table_full";
+	case ADMISSION_MEMORY:
+		return "memory";
 	case ADMISSION_MAX:
 		break;
 	}

@@ -23,6 +23,7 @@ enum admission {
 	ADMISSION_PREAUTH,     /* preauth_per_ip; decided later, by waiting */
 	ADMISSION_RATE,	       /* connect_rate_per_ip */
 	ADMISSION_TABLE,       /* no room, and overflow = refuse */
+	ADMISSION_MEMORY,      /* decided by who has to allocate */
 	ADMISSION_MAX
 };
 

@@ -292,8 +292,12 @@ claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
 			return LIMITER_NONE;
 		if (!is_used(limiter, index))
 			atomic_store(used_flag(limiter, index), 1);
+		bool in_use = atomic_load(key_at(limiter, index)) != 0;
 		if (!evict(limiter, index))
 			continue;
+		if (in_use && limiter->evictions != NULL)
+			atomic_fetch_add_explicit(
+			    limiter->evictions, 1, memory_order_relaxed);
 		fill(entry_at(limiter, index), rung);
 		atomic_store_explicit(limiter_connects_at(limiter, index), 0,
 		    memory_order_relaxed);

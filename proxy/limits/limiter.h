@@ -43,6 +43,7 @@ struct limiter {
 	uint32_t n_slots;
 	uint32_t slot; /* LIMITER_NONE: only looks, or is the master */
 	struct siphash_key key;
+	_Atomic uint64_t *evictions; /* counts ours; NULL: nobody's */
 };
 
 /* What a connection holds, a member per rung. Zeroed: nothing. */

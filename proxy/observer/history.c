@@ -8,6 +8,16 @@
 #define SUM(view, member) view_sum(view, offsetof(struct slot_area, member))
 
 static uint64_t
+sum_of_refusals(const struct view *view)
+{
+	uint64_t sum = 0;
+#define X(counter, why) sum += SUM(view, counter);
+	SLOT_REFUSALS(X)
+#undef X
+	return sum;
+}
+
+static uint64_t
 sum_of_failures(const struct view *view)
 {
 	uint64_t sum = 0;
@@ -30,8 +40,7 @@ level(const struct view *view, enum history_series series)
 	case HISTORY_LOGINS_FAILED:
 		return SUM(view, logins_failed);
 	case HISTORY_REFUSED:
-		return SUM(view, refused_denied) + SUM(view, refused_full) +
-		       SUM(view, refused_memory) + SUM(view, shed);
+		return sum_of_refusals(view);
 	case HISTORY_TLS_FAILED:
 		return sum_of_failures(view);
 	case HISTORY_CONNECTIONS:

@@ -8,6 +8,7 @@
 
 #include "config/config.h"
 #include "proxy/ipc/event.h"
+#include "proxy/observer/census.h"
 #include "tls/ticket.h"
 
 #define LEDGER_CERTIFICATES 1024
@@ -40,6 +41,7 @@ struct ledger {
 	uint64_t ticket_ms[TICKET_RINGS]; /* CLOCK_MONOTONIC; 0: unknown */
 	uint64_t dropped_write;		  /* lines that could not be written */
 	uint64_t dropped_malformed;	  /* events not understood */
+	struct census census;
 	bool draining;
 };
 

@@ -13,7 +13,7 @@
 /* needs: proxy/observer/sheet.c proxy/observer/http.c proxy/observer/page.c */
 /* needs: proxy/observer/command_view.c proxy/observer/command_sessions.c */
 /* needs: proxy/observer/command_client.c proxy/observer/command_change.c */
-/* needs: proxy/observer/dryrun.c */
+/* needs: proxy/observer/dryrun.c proxy/observer/census.c */
 /* needs: proxy/observer/trace.c proxy/observer/command_limits.c */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
@@ -369,6 +369,8 @@ on_tick(uv_timer_t *timer)
 	struct observer *observer = timer->data;
 	journal_tick(&observer->journal, &observer->view);
 	history_tick(&observer->history, &observer->view, clock_ms());
+	census_tick(
+	    &observer->ledger.census, &observer->view.limiter, clock_ms());
 }
 
 static uint64_t

@@ -11,6 +11,7 @@
 
 #include "backends/health.h"
 #include "proxy/ipc/reason.h"
+#include "proxy/limits/table.h"
 #include "proxy/observer/ledger.h"
 #include "proxy/observer/sheet.h"
 #include "tls/stream.h" /* for the words of its failures only */
@@ -94,10 +95,9 @@ PLAIN(connections_accepted_total, accepted)
 static void
 write_connections_refused_total(const struct sheet *sheet)
 {
-	sheet_count(sheet, "reason", "full", SUM(sheet, refused_full));
-	sheet_count(sheet, "reason", "denied", SUM(sheet, refused_denied));
-	sheet_count(sheet, "reason", "memory", SUM(sheet, refused_memory));
-	sheet_count(sheet, "reason", "shed", SUM(sheet, shed));
+#define X(counter, why) sheet_count(sheet, "reason", why, SUM(sheet, counter));
+	SLOT_REFUSALS(X)
+#undef X
 }
 
 static void
@@ -108,7 +108,46 @@ write_connections_ended_total(const struct sheet *sheet)
 		    SUM_AT(sheet, end_reasons, i));
 }
 
+PLAIN(connections_delayed_total, waited)
+PLAIN(refusals_observed_total, observed)
+
+static void
+write_proxy_checks_total(const struct sheet *sheet)
+{
+	sheet_count(sheet, "kind", "bare", SUM(sheet, proxy_bare));
+	sheet_count(sheet, "kind", "local", SUM(sheet, proxy_local));
+}
+
 PLAIN(accept_errors_total, accept_errors)
+
+/* --- limits --------------------------------------------------------------- */
+
+static void
+write_limiter_entries(const struct sheet *sheet)
+{
+	const struct census *census = &sheet->view->ledger->census;
+	sheet_count(sheet, "kind", "prefix", census->found.prefixes);
+	sheet_count(sheet, "kind", "user", census->found.users);
+}
+
+static void
+write_limiter_entries_max(const struct sheet *sheet)
+{
+	const struct limiter *limiter = &sheet->view->limiter;
+	sheet_plain(
+	    sheet, limiter->area == NULL ? 0 : limiter_n_entries(limiter));
+}
+
+PLAIN(limiter_evictions_total, evictions)
+PLAIN(limiter_overflows_total, table_overflows)
+
+static void
+write_bans(const struct sheet *sheet)
+{
+	sheet_plain(sheet, sheet->view->ledger->census.found.bans);
+}
+
+PLAIN(bans_total, bans)
 
 /* --- TLS ------------------------------------------------------------------ */
 
@@ -156,7 +195,23 @@ write_handshake_failures_total(const struct sheet *sheet)
 		    SUM_AT(sheet, tls_failures, i));
 }
 
+static void
+write_handshakes_observed_total(const struct sheet *sheet)
+{
+	sheet_count(sheet, "rule", "version", SUM(sheet, observed_version));
+	sheet_count(sheet, "rule", "cipher", SUM(sheet, observed_cipher));
+}
+
+PLAIN(client_certificates_total, client_certificates)
 HISTOGRAM(handshake_seconds, handshake)
+static void
+write_logins_limited_total(const struct sheet *sheet)
+{
+	sheet_count(sheet, "action", "delayed", SUM(sheet, logins_delayed));
+	sheet_count(sheet, "action", "refused", SUM(sheet, logins_banned));
+}
+
+PLAIN(logins_new_prefix_total, new_prefixes)
 HISTOGRAM(login_seconds, login)
 HISTOGRAM(backend_connect_seconds, connect)
 HISTOGRAM(keeper_seconds, key)
@@ -315,6 +370,8 @@ write_events_dropped_total(const struct sheet *sheet)
 	sheet_count(sheet, "cause", "write_error", ledger->dropped_write);
 	sheet_count(sheet, "cause", "malformed", ledger->dropped_malformed);
 }
+
+PLAIN(events_summed_total, events_summed)
 
 static void
 write_descriptors(const struct sheet *sheet)

@@ -28,7 +28,22 @@ X(connections_accepted_total, counter, "", "Connections accepted.") \
 X(connections_refused_total, counter, "reason", \
   "Connections refused before TLS, or closed to make room.") \
 X(connections_ended_total, counter, "reason", "Connections that ended.") \
+X(connections_delayed_total, counter, "", \
+  "Connections that waited for others of their prefix to log in.") \
+X(refusals_observed_total, counter, "", \
+  "Refusals and delays that observe = on left out.") \
+X(proxy_checks_total, counter, "kind", \
+  "Connections of a balancer itself: bare, or with a header LOCAL.") \
 X(accept_errors_total, counter, "", "accept(2) calls that failed.") \
+X(limiter_entries, gauge, "kind", \
+  "Prefixes and users in the limiter's table, as counted a moment ago.") \
+X(limiter_entries_max, gauge, "", "Room in the limiter's table.") \
+X(limiter_evictions_total, counter, "", \
+  "Prefixes and users that were forgotten to make room for others.") \
+X(limiter_overflows_total, counter, "", \
+  "Prefixes not counted as there was no room for them.") \
+X(bans, gauge, "", "Prefixes banned, as counted a moment ago.") \
+X(bans_total, counter, "", "Bans after failed logins.") \
 X(handshakes_total, counter, "resumed", "TLS handshakes finished.") \
 X(handshake_versions_total, counter, "version", \
   "TLS handshakes finished, by version.") \
@@ -37,9 +52,17 @@ X(handshake_ciphers_total, counter, "cipher", \
 X(handshake_groups_total, counter, "group", \
   "TLS handshakes finished, by key exchange; none: resumed TLS 1.2.") \
 X(handshake_failures_total, counter, "reason", "TLS handshakes that failed.") \
+X(handshakes_observed_total, counter, "rule", \
+  "TLS handshakes that observe_min_version, observe_ciphers would refuse.") \
+X(client_certificates_total, counter, "", \
+  "TLS handshakes with a client certificate that was verified.") \
 X(handshake_seconds, histogram, "", \
   "From accept or PROXY header to the end of the handshake.") \
 X(logins_total, counter, "verdict, mechanism", "Logins.") \
+X(logins_limited_total, counter, "action", \
+  "Logins delayed or refused after failed ones.") \
+X(logins_new_prefix_total, counter, "", \
+  "Logins of users from prefixes that they are not known from.") \
 X(login_seconds, histogram, "", "From the credentials to the verdict.") \
 X(traffic_bytes_total, counter, "direction", \
   "Plaintext octets from (in) and to (out) clients.") \
@@ -73,6 +96,8 @@ X(loop_lag_seconds, histogram, "", \
   "How late timers of workers fired: how long an event had to wait.") \
 X(events_dropped_total, counter, "cause", \
   "Log lines lost: the observer was slow, the disk full, the event bad.") \
+X(events_summed_total, counter, "", \
+  "Events that stand in a summary and not in a line of their own.") \
 X(descriptors, gauge, "worker", "Sockets of a worker in use.") \
 X(descriptors_max, gauge, "", "Descriptors that a process may use.")
 /* clang-format on */

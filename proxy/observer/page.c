@@ -321,10 +321,9 @@ put_refusals(const struct view *view, struct reply *out)
 	reply_puts(out,
 	    "<section><h2>Refused, by reason</h2><table><tr><th>Since the "
 	    "start<th class=\"n\">Connections</tr>");
-	put_reason(out, "denied", SUM(view, refused_denied));
-	put_reason(out, "full", SUM(view, refused_full));
-	put_reason(out, "memory", SUM(view, refused_memory));
-	put_reason(out, "shed", SUM(view, shed));
+#define X(counter, why) put_reason(out, why, SUM(view, counter));
+	SLOT_REFUSALS(X)
+#undef X
 	for (int i = TLS_FAIL_NONE + 1; i < TLS_FAIL_MAX; i++)
 		put_reason(out, failures[i], SUM_AT(view, tls_failures, i));
 	put_reason(out, "login failed", SUM(view, logins_failed));

@@ -109,6 +109,8 @@ refusal_reason(enum admission admission)
 		return REASON_LIMIT_TABLE;
 	case ADMISSION_PREAUTH:
 		return REASON_LIMIT_PREAUTH;
+	case ADMISSION_MEMORY:
+		return REASON_MEMORY;
 	case ADMISSION_ADMIT:
 	case ADMISSION_DENIED:
 	case ADMISSION_NOT_ALLOWED:

@@ -27,9 +27,13 @@ counter_of(struct slot_area *slot, enum admission admission)
 		return &slot->refused_rate;
 	case ADMISSION_TABLE:
 		return &slot->refused_table;
-	case ADMISSION_DENIED:
+	case ADMISSION_MEMORY:
+		return &slot->refused_memory;
 	case ADMISSION_NOT_ALLOWED:
+		return &slot->refused_not_allowed;
 	case ADMISSION_UNTRUSTED:
+		return &slot->refused_untrusted;
+	case ADMISSION_DENIED:
 	case ADMISSION_ADMIT:
 	case ADMISSION_MAX:
 		break;

@@ -482,6 +482,16 @@ conn_new(struct worker *worker, int fd)
 	return NULL;
 }
 
+static void
+refuse_for_memory(struct worker *worker, const struct listener *listener,
+    const struct addr *peer)
+{
+	struct admission_result result = {
+	    .admission = ADMISSION_MEMORY, .refused = true};
+
+	refusal_note(&worker->env, listener->listen, peer, &result);
+}
+
 void
 conn_start(struct worker *worker, int fd, const struct listener *listener,
     const struct addr *peer, const struct addr *local,
@@ -493,7 +503,7 @@ conn_start(struct worker *worker, int fd, const struct listener *listener,
 	if (conn == NULL) {
 		if (worker->env.limiter != NULL)
 			limiter_release(worker->env.limiter, &unused);
-		slot_add(&worker->area->refused_memory, 1);
+		refuse_for_memory(worker, listener, peer);
 		close(fd);
 		return;
 	}
@@ -501,7 +511,7 @@ conn_start(struct worker *worker, int fd, const struct listener *listener,
 	if (!session_init(&conn->session, &worker->env, next_id(worker, record),
 		&worker->area->records[record], listener->listen, peer,
 		local)) {
-		slot_add(&worker->area->refused_memory, 1);
+		refuse_for_memory(worker, listener, peer);
 		if (worker->env.limiter != NULL)
 			limiter_release(worker->env.limiter, &unused);
 		conn_close_peer(&conn->client);

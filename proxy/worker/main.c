@@ -218,6 +218,7 @@ take_area(struct worker *worker, struct message *message)
 		if (!limiter_attach(&worker->limiter, data, size,
 			worker->n_slots, worker->slot))
 			role_fatal("the limiter's area is not what it says");
+		worker->limiter.evictions = &worker->area->evictions;
 		worker->env.limiter = &worker->limiter;
 		break;
 	}
