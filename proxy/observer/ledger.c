@@ -64,8 +64,10 @@ ledger_take(struct ledger *ledger, struct span message)
 	else if (kind == EVENT_GATEWAY)
 		ledger->draining |=
 		    span_equal(words.state, span_str("stopping"));
-	else if (kind == EVENT_CERTIFICATE && reader.head.level == LEVEL_ERROR)
-		ledger->certificate_faults++;
+	else if (kind == EVENT_CERTIFICATE)
+		/* One that expired is no fault of its files. */
+		ledger->certificate_faults +=
+		    span_equal(words.state, span_str("refused"));
 	else if (kind == EVENT_RELOAD &&
 		 span_equal(words.verdict, span_str("ok")))
 		ledger->reloads_ok++;

@@ -244,6 +244,28 @@ losses_and_deaths_are_counted(void **state)
 	assert_int_equal(world->ledger.restarts[ROLE_WORKER], 1);
 }
 
+static void
+take_certificate(struct world *world, int level, const char *name)
+{
+	struct event event;
+	event_begin_level(&event, EVENT_CERTIFICATE, level);
+	event_str(&event, FIELD_STATE, name);
+	ledger_take(&world->ledger, span_of(event.data, event.len));
+}
+
+static void
+expiry_is_no_fault(void **state)
+{
+	struct world *world = *state;
+	take_certificate(world, LEVEL_WARN, "expiring");
+	take_certificate(world, LEVEL_ERROR, "expired");
+	take_certificate(world, LEVEL_WARN, "pin_changed");
+	take_certificate(world, LEVEL_INFO, "renewed");
+	assert_int_equal(world->ledger.certificate_faults, 0);
+	take_certificate(world, LEVEL_ERROR, "refused");
+	assert_int_equal(world->ledger.certificate_faults, 1);
+}
+
 int
 main(void)
 {
@@ -258,6 +280,7 @@ main(void)
 	    TEST(page_tells_nothing_private),
 	    TEST(history_is_an_hour),
 	    TEST(losses_and_deaths_are_counted),
+	    TEST(expiry_is_no_fault),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
