@@ -4,13 +4,21 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sched.h>
+#include <linux/sched/types.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <unistd.h>
+
+#define PROMPT_SLICE_NS 100000 /* the shortest that the kernel takes */
+#define PATIENT_NICE	10
+#define NICE_MAX	19
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
@@ -78,6 +86,45 @@ role_init(const char *name)
 	if (close_range(ROLE_CHANNEL_FD + 1, ~0U, 0) != 0)
 		fail(name, "cannot close inherited descriptors");
 	prctl(PR_SET_NAME, name, 0, 0, 0);
+}
+
+/* The C library has no function for these before 2.41. */
+static bool
+get_schedule(struct sched_attr *out)
+{
+	*out = (struct sched_attr){.size = SCHED_ATTR_SIZE_VER0};
+	return syscall(SYS_sched_getattr, 0, out, out->size, 0) == 0;
+}
+
+static void
+set_schedule(struct sched_attr *schedule)
+{
+	(void)syscall(SYS_sched_setattr, 0, schedule, 0);
+}
+
+void
+role_be_prompt(void)
+{
+	struct sched_attr schedule;
+
+	if (!get_schedule(&schedule) || schedule.sched_policy != SCHED_NORMAL)
+		return;
+	schedule.sched_runtime = PROMPT_SLICE_NS;
+	set_schedule(&schedule);
+}
+
+void
+role_be_patient(void)
+{
+	struct sched_attr schedule;
+
+	if (!get_schedule(&schedule) || schedule.sched_policy != SCHED_NORMAL)
+		return;
+	schedule.sched_policy = SCHED_BATCH;
+	schedule.sched_nice += PATIENT_NICE;
+	if (schedule.sched_nice > NICE_MAX)
+		schedule.sched_nice = NICE_MAX;
+	set_schedule(&schedule);
 }
 
 _Noreturn void

@@ -15,6 +15,16 @@
  */
 void role_init(const char *name);
 
+/*
+ * What the kernel's scheduler is told, best effort. A prompt role asks for
+ * short slices: since Linux 6.12 a wake-up of one interrupts whoever runs with
+ * a longer slice, which would else keep the core for some milliseconds. A
+ * patient one is 10 nicer than it was and, as SCHED_BATCH, interrupts nobody
+ * when it wakes up.
+ */
+void role_be_prompt(void);
+void role_be_patient(void);
+
 /* Prints "name: text" to stderr and exits with status 1. */
 _Noreturn void role_fatal(const char *text);
 

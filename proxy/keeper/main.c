@@ -4,7 +4,8 @@
  * monitor, which shows backends what workers show them. It touches no
  * network and no file; keys come from the master in a memfd. One thread, one
  * poll() over the master's channel and the clients' sockets; it blocks nowhere
- * else, and it runs at nice +10 so that signatures never starve relaying.
+ * else, and it is nicer than the workers (role_be_patient), so that signatures
+ * never starve relaying.
  *
  * Invariant: `old` is the set that was current before the last KEYS; it goes
  * after OLD_SET_MS, when every handshake begun with it has met its deadline.
@@ -15,6 +16,7 @@
 /* libs: boringcrypto */
 #include <errno.h>
 #include <poll.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -31,6 +33,8 @@
 
 #define CLIENTS_MAX (CHANNEL_MONITOR_SLOT + 1)
 #define OLD_SET_MS  120000
+/* About one RSA-2048 signature. */
+#define TURN_US UINT64_C(500)
 /* 5,000 RSA-4096 keys are 12 MB. */
 #define IMAGE_MAX (UINT32_C(64) << 20)
 
@@ -39,6 +43,7 @@ struct keeper {
 	struct key_set *set;
 	struct key_set *old;
 	uint64_t old_until_ms;
+	uint64_t stood_back_us;
 	struct message message;
 	bool stopping;
 };
@@ -189,6 +194,19 @@ expire_old(struct keeper *keeper)
 	return -1;
 }
 
+/* A worker that woke up on this core and was not let in, because it had used
+ * more than its part before, would else wait for the kernel's next tick, up to
+ * 10 ms, as under a flood there is always another request. */
+static void
+stand_back(struct keeper *keeper)
+{
+	uint64_t now = clock_us();
+	if (now - keeper->stood_back_us < TURN_US)
+		return;
+	sched_yield();
+	keeper->stood_back_us = clock_us();
+}
+
 static void
 run_once(struct keeper *keeper)
 {
@@ -211,6 +229,7 @@ run_once(struct keeper *keeper)
 			drop_client(&keeper->clients[i]);
 	if (fds[CLIENTS_MAX].revents != 0)
 		on_channel(keeper);
+	stand_back(keeper);
 }
 
 static void
@@ -226,7 +245,7 @@ main(void)
 {
 	role_init("keeper");
 	forbid_cores();
-	setpriority(PRIO_PROCESS, 0, 10);
+	role_be_patient();
 	static const uint8_t nothing[1];
 	struct keeper keeper = {.set = key_set_new(span_of(nothing, 0))};
 	if (keeper.set == NULL)

@@ -15,9 +15,9 @@
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
 #include "proxy/limits/admission.h"
+#include "proxy/worker/shakes.h"
 #include "proxy/worker/worker.h"
 
-#define ACCEPT_BUDGET	64  /* per listener and turn */
 #define ACCEPT_PAUSE_MS 100 /* after running out of descriptors */
 
 static void on_acceptable(uv_poll_t *poll, int status, int events);
@@ -260,7 +260,8 @@ on_acceptable(uv_poll_t *poll, int status, int events)
 	(void)status;
 	(void)events;
 	worker_touch_clock(listener->worker);
-	for (int i = 0; i < ACCEPT_BUDGET && accept_one(listener); i++)
+	uint64_t until_ns = uv_hrtime() + TURN_SHARE_NS;
+	while (accept_one(listener) && uv_hrtime() < until_ns)
 		continue;
 }
 

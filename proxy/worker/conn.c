@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/worker/shakes.h"
 
 struct pending_write {
 	uv_write_t request;

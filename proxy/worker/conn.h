@@ -43,10 +43,6 @@ const char *dial_start(struct conn *conn);
 /* For dial.c: the connection is made, or status says why not. */
 void conn_dialed(struct peer *peer, int status);
 
-/* shakes.c: the input of a handshake waits for its turn. */
-bool shakes_defers(const struct conn *conn);
-void shakes_add(struct conn *conn);
-
 void conn_close_peer(struct peer *peer);
 
 /* Writes, dials, waits: whatever the session wants after an event. */

@@ -11,9 +11,8 @@
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/worker/shakes.h"
 #include "proxy/worker/worker.h"
-
-#define REPLIES_PER_TURN 8
 
 struct key_wait {
 	struct list_link link;
@@ -118,12 +117,13 @@ on_keeper(uv_poll_t *poll, int status, int events)
 	if (status < 0)
 		return; /* the master keeps both ends: it will not end */
 	worker_touch_clock(keys->worker);
-	/* A few: each goes on with a handshake. Then others' turn. */
-	int budget = REPLIES_PER_TURN;
-	while (budget-- > 0 && read_reply(keys, &reply)) {
+	/* Each goes on with a handshake. When nothing more is due a system
+	 * call is spared. */
+	uint64_t until_ns = uv_hrtime() + TURN_SHARE_NS;
+	while (read_reply(keys, &reply)) {
 		answer(keys, &reply);
-		if (list_is_empty(&keys->asked))
-			break; /* nothing more is due: spare a system call */
+		if (list_is_empty(&keys->asked) || uv_hrtime() >= until_ns)
+			break;
 	}
 	(void)events;
 	send_waiting(keys);

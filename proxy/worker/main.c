@@ -31,6 +31,7 @@
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/channel.h"
 #include "proxy/ipc/role.h"
+#include "proxy/worker/shakes.h"
 #include "proxy/worker/worker.h"
 
 #define BEAT_MS	  1000
@@ -420,6 +421,7 @@ int
 main(void)
 {
 	role_init("worker");
+	role_be_prompt();
 	struct worker *worker = calloc(1, sizeof(*worker));
 	ENSURE(worker != NULL);
 	worker_init(worker);

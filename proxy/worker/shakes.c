@@ -2,19 +2,18 @@
 /*
  * Handshakes after established sessions: what a client sends before its
  * handshake is done is left in the kernel until everything else of a loop turn
- * was served, and then a few are served. A flood of handshakes makes handshakes
- * wait, and nothing else. Called by conn.c and by the loop.
+ * was served, and then one or a few are served. A flood of handshakes makes
+ * handshakes wait, and nothing else. Called by conn.c and by the loop.
  *
  * Invariant: a connection in the queue is not read by libuv once a turn has
  * passed, so that it wakes nobody.
  */
+#include "proxy/worker/shakes.h"
+
 #include <errno.h>
 #include <sys/socket.h>
 
 #include "proxy/worker/conn.h"
-
-/* A step is 50 to 150 us of CPU, so this is the most that a session waits. */
-#define STEPS_PER_TURN 4
 
 bool
 shakes_defers(const struct conn *conn)
@@ -94,9 +93,10 @@ on_check(uv_check_t *check)
 	if (list_is_empty(&worker->shaking))
 		return;
 	worker_touch_clock(worker);
-	for (int i = 0; i < STEPS_PER_TURN && !list_is_empty(&worker->shaking);
-	     i++)
+	uint64_t until_ns = uv_hrtime() + TURN_SHARE_NS;
+	do
 		serve(list_entry(worker->shaking.next, struct conn, shaking));
+	while (!list_is_empty(&worker->shaking) && uv_hrtime() < until_ns);
 	let_wait(worker);
 }
 

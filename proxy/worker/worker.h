@@ -133,7 +133,4 @@ struct conn *conn_to_shed(const struct worker *worker, bool handshaking);
 bool conn_may_handshake(void *arg, uint64_t session_id);
 const struct session *conn_session(const struct conn *conn);
 
-/* shakes.c */
-void shakes_init(struct worker *worker);
-
 #endif

@@ -21,6 +21,16 @@ def gateway(make_gateway, make_backend):
     return made
 
 
+def test_it_stands_back(gateway):
+    """Nicer than who relays, and never the one that interrupts."""
+    keeper, = gateway.pids("keeper")
+    assert os.sched_getscheduler(keeper) == os.SCHED_BATCH
+    for worker in gateway.pids("worker"):
+        assert os.sched_getscheduler(worker) == os.SCHED_OTHER
+        nice = os.getpriority(os.PRIO_PROCESS, worker)
+        assert os.getpriority(os.PRIO_PROCESS, keeper) == min(nice + 10, 19)
+
+
 def test_kill_it_again_and_again(gateway):
     """Handshakes in flight wait for the next one; none fails."""
     loads = [Load(gateway) for _ in range(6)]
