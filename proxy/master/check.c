@@ -7,15 +7,20 @@
 #include <unistd.h>
 
 #include "proxy/master/compile.h"
+#include "proxy/master/files.h"
 #include "tls/policy.h"
 
 void
 check_show(const struct problems *problems)
 {
+	const char *line = problems->warnings;
 	if (problems->errors != NULL)
 		fprintf(stderr, "%s", problems->errors);
-	if (problems->warnings != NULL)
-		fprintf(stderr, "%s", problems->warnings);
+	while (line != NULL && line[0] != '\0') {
+		size_t len = strcspn(line, "\n");
+		fprintf(stderr, "warning: %.*s\n", (int)len, line);
+		line += len + (line[len] == '\n');
+	}
 }
 
 static void
@@ -26,12 +31,14 @@ find_user(const char *path, const char *key, const char *name,
 	case IDENTITY_FOUND:
 		break;
 	case IDENTITY_UNKNOWN:
-		problems_error(problems, "%s: %s = %s: there is no such user",
-		    path, key, name);
+		problems_error(problems,
+		    "%s: [gateway] %s = %s: there is no such user", path, key,
+		    name);
 		break;
 	case IDENTITY_IS_ROOT:
-		problems_error(problems, "%s: %s = %s: a role must not be root",
-		    path, key, name);
+		problems_error(problems,
+		    "%s: [gateway] %s = %s: a role must not be root", path, key,
+		    name);
 		break;
 	}
 }
@@ -55,14 +62,15 @@ check_identities(const struct config *config, const char *path,
 		break;
 	case IDENTITY_UNKNOWN:
 		problems_warn(problems,
-		    "%s: keeper_user = %s: there is no such user, the keeper "
+		    "%s: [gateway] keeper_user = %s: there is no such user, "
+		    "the keeper "
 		    "runs as %s",
 		    path, keeper, user);
 		break;
 	case IDENTITY_IS_ROOT:
 		problems_error(problems,
-		    "%s: keeper_user = %s: a role must not be root", path,
-		    keeper);
+		    "%s: [gateway] keeper_user = %s: a role must not be root",
+		    path, keeper);
 		break;
 	}
 }
@@ -105,6 +113,9 @@ check_run(const char *path)
 		check_identities(builder_config(compiled.builder), path, &user,
 		    &keeper, &compiled.problems);
 	}
+	if (good)
+		files_check(
+		    builder_config(compiled.builder), path, &compiled.problems);
 	check_show(&compiled.problems);
 	check_show(&compiled.faults);
 	/* A faulty certificate would not stop the start; whoever asks wants to

@@ -17,7 +17,7 @@ void check_identities(const struct config *config, const char *path,
     struct identity *out_user, struct identity *out_keeper_user,
     struct problems *problems);
 
-/* Errors, then warnings, as they are, to stderr. */
+/* To stderr: errors as they are, then warnings with "warning: " before. */
 void check_show(const struct problems *problems);
 
 #endif

@@ -215,13 +215,26 @@ read_reply(struct ctl *ctl, FILE *stream)
 	return CTL_USAGE;
 }
 
+static void
+say_unreachable(const char *socket_path)
+{
+	int why = errno;
+	fprintf(stderr, "sallyport: cannot connect to %s: %s\n", socket_path,
+	    strerror(why));
+	if (why == EACCES)
+		fputs("sallyport: it is for root and control_group\n", stderr);
+	else if (why == ENOENT || why == ECONNREFUSED)
+		fputs("sallyport: no gateway runs, or its control socket is "
+		      "elsewhere: -c FILE or -s SOCKET\n",
+		    stderr);
+}
+
 static int
 ask(struct ctl *ctl)
 {
 	int fd = connect_to(ctl->socket_path);
 	if (fd < 0) {
-		fprintf(stderr, "sallyport: cannot connect to %s: %s\n",
-		    ctl->socket_path, strerror(errno));
+		say_unreachable(ctl->socket_path);
 		return CTL_USAGE;
 	}
 	size_t len = strlen(ctl->request);

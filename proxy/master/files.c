@@ -230,6 +230,41 @@ files_bind_control(struct files *files, const struct config *config,
 	return passes ? CONTROL_OFF : CONTROL_FAILED;
 }
 
+/* Of a file that is made or bound at the start: its directory must be there. */
+static void
+check_place(const char *path, const char *key, const char *file,
+    struct problems *problems)
+{
+	char copy[PATH_MAX];
+	struct stat status;
+	snprintf(copy, sizeof(copy), "%s", file);
+	if (file[0] == '\0' || stat(dirname(copy), &status) == 0)
+		return;
+	problems_error(problems, "%s: [gateway] %s = %s: %s: %s", path, key,
+	    file, copy, strerror(errno));
+}
+
+void
+files_check(
+    const struct config *config, const char *path, struct problems *problems)
+{
+	const struct config_gateway *gateway = &config->gateway;
+	const char *control = config_text(config, gateway->control);
+	const char *group = config_text(config, gateway->control_group);
+	gid_t gid;
+	if (gateway->log == LOG_TO_FILE)
+		check_place(path, "log", config_text(config, gateway->log_path),
+		    problems);
+	check_place(path, "audit_log", config_text(config, gateway->audit_log),
+	    problems);
+	if (strcmp(control, CONTROL_DEFAULT) != 0)
+		check_place(path, "control", control, problems);
+	if (!find_group(group, &gid))
+		problems_error(problems,
+		    "%s: [gateway] control_group = %s: there is no such group",
+		    path, group);
+}
+
 static bool
 listen_tcp(int fd, const struct addr *at)
 {

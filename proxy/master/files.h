@@ -9,7 +9,7 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-#include "config/config.h"
+#include "config/load.h"
 
 #define FILES_WHY_MAX 320
 
@@ -41,6 +41,10 @@ enum control_result {
  * fail for want of its directory. */
 enum control_result files_bind_control(struct files *files,
     const struct config *config, char out_why[FILES_WHY_MAX]);
+
+/* What of the above is sure to fail, for -t; path is the configuration's. */
+void files_check(
+    const struct config *config, const char *path, struct problems *problems);
 
 /* Binds the address of metrics and page. False: out_why. */
 bool files_bind_metrics(struct files *files, const struct config *config,

@@ -342,3 +342,11 @@ def test_interrupted_clients(gateway):
         client.wait()
     wait_for(lambda: ctl(gateway, "reload").returncode == 0, 20)
     assert rows(gateway, "status")[0]["ready"] == "yes"
+
+
+def test_without_a_gateway(tmp_path):
+    """Whoever asks is told what may be wrong, not only an errno."""
+    done = subprocess.run(
+        [BUILD / "sallyport", "ctl", "-s", tmp_path / "none", "status"],
+        capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2 and "no gateway runs" in done.stderr

@@ -148,6 +148,27 @@ def test_check_of_a_bad_file(prepared):
     assert prepared.check().returncode != 0
 
 
+def test_check_of_a_questionable_file(prepared):
+    """Whoever reads it can tell what stops the start from what does not."""
+    prepared.config["certificate main"]["warn_days"] = 365
+    done = prepared.check("-t")
+    assert done.returncode == 0, done.stderr
+    assert done.stderr
+    assert all(line.startswith("warning: ")
+               for line in done.stderr.splitlines()), done.stderr
+
+
+@pytest.mark.parametrize("key,value", [
+    ("log", "/nonexistent/log"), ("audit_log", "/nonexistent/audit"),
+    ("control", "/nonexistent/control"), ("control_group", "nonexistent")])
+def test_check_of_what_the_start_will_open(prepared, key, value):
+    prepared.config["gateway"][key] = value
+    done = prepared.check("-t")
+    assert done.returncode == 1
+    assert f"sallyport.conf: [gateway] {key} = {value}: " in done.stderr
+    assert prepared.check().returncode == 1
+
+
 def test_effective_configuration(prepared):
     """-T prints a file that means the same."""
     done = prepared.check("-T")
