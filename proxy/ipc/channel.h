@@ -19,7 +19,7 @@
 #define CHANNEL_MONITOR_SLOT 64
 
 /* Changes when a message or an area that roles share changes its form. */
-#define IPC_LAYOUT UINT32_C(2)
+#define IPC_LAYOUT UINT32_C(3)
 
 enum message_type {
 	/* master to a role, in this order at its start */

@@ -7,6 +7,7 @@
 #include "proxy/ipc/event.h"
 
 #include <errno.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -32,6 +33,7 @@ struct field_head {
 
 _Static_assert(sizeof(struct field_head) == 4, "no padding");
 _Static_assert(sizeof(struct event_head) == 16, "no padding");
+_Static_assert(offsetof(struct event, data) == sizeof(uint16_t), "no padding");
 _Static_assert(sizeof(struct addr) == 20, "no padding");
 _Static_assert(EVENT_FIELD_MAX <= 256, "a field is one octet");
 
@@ -142,25 +144,40 @@ event_send(int fd, const struct event *event)
 		return false;
 	ssize_t n;
 	do
-		n = send(
-		    fd, event->data, event->len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(fd, event, sizeof(event->len) + event->len,
+		    MSG_DONTWAIT | MSG_NOSIGNAL);
 	while (n < 0 && errno == EINTR);
-	return n == event->len;
+	return n > 0;
 }
 
 bool
-event_reader_init(struct event_reader *reader, struct span message)
+event_take(struct span *message, struct span *out_event)
+{
+	uint16_t len;
+
+	if (message->len < sizeof(len))
+		return false;
+	memcpy(&len, message->data, sizeof(len));
+	if (len == 0 || len > message->len - sizeof(len))
+		return false;
+	*out_event = span_of(message->data + sizeof(len), len);
+	span_advance(message, sizeof(len) + len);
+	return true;
+}
+
+bool
+event_reader_init(struct event_reader *reader, struct span event)
 {
 	*reader = (struct event_reader){.malformed = true};
-	if (message.len < sizeof(reader->head) || message.len > EVENT_MAX)
+	if (event.len < sizeof(reader->head) || event.len > EVENT_MAX)
 		return false;
-	memcpy(&reader->head, message.data, sizeof(reader->head));
+	memcpy(&reader->head, event.data, sizeof(reader->head));
 	if (reader->head.layout != IPC_LAYOUT ||
 	    reader->head.kind >= EVENT_KIND_MAX ||
 	    reader->head.level > RANK_DEBUG || reader->head.zero != 0)
 		return false;
-	span_advance(&message, sizeof(reader->head));
-	reader->rest = message;
+	span_advance(&event, sizeof(reader->head));
+	reader->rest = event;
 	reader->malformed = false;
 	return true;
 }

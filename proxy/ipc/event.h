@@ -17,8 +17,9 @@
 #include "proxy/base/addr.h"
 #include "proxy/base/span.h"
 
-#define EVENT_MAX      4096
-#define EVENT_TEXT_MAX 512
+#define EVENT_MAX	4096
+#define EVENT_BATCH_MAX 16384 /* of a message */
+#define EVENT_TEXT_MAX	512
 
 /* kind, name in the log, level */
 #define EVENT_KINDS(X)                                              \
@@ -88,6 +89,7 @@ struct event_head {
 	uint64_t realtime_us; /* CLOCK_REALTIME */
 };
 
+/* As it is in a message, which holds one or several. */
 struct event {
 	uint16_t len;
 	uint8_t data[EVENT_MAX];
@@ -110,6 +112,10 @@ void event_addr(
 /* False: dropped (socket full, closed, or fd is -1). */
 bool event_send(int fd, const struct event *event);
 
+/* Takes the next event off what is left of a message. False: none is left, or
+ * (then the rest is not empty) it is malformed. */
+bool event_take(struct span *message, struct span *out_event);
+
 /* Reading, with every length checked; false at the end or when malformed. */
 struct event_value {
 	enum event_field field;
@@ -124,7 +130,7 @@ struct event_reader {
 	struct span rest;
 	bool malformed;
 };
-bool event_reader_init(struct event_reader *reader, struct span message);
+bool event_reader_init(struct event_reader *reader, struct span event);
 bool event_reader_next(struct event_reader *reader, struct event_value *out);
 
 const char *event_kind_name(enum event_kind kind);

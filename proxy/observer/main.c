@@ -50,7 +50,7 @@
 
 /* Every worker, and the other roles with the master behind them. */
 #define SOURCES_MAX (VIEW_SLOTS_MAX + 8)
-/* Events of one source per turn, so that no source keeps others waiting. */
+/* Messages of one source per turn, so that no source keeps others waiting. */
 #define SOURCE_BUDGET 64
 /* At the end: more than a socket holds, and not for ever. */
 #define LAST_BUDGET 4096
@@ -107,11 +107,23 @@ take_event(struct observer *observer, struct span event)
 	journal_take(&observer->journal, event);
 }
 
+static void
+take_message(struct observer *observer, struct span message)
+{
+	struct span event;
+
+	while (event_take(&message, &event))
+		take_event(observer, event);
+	if (message.len > 0)
+		observer->journal.malformed++;
+}
+
 /* False: nothing can come from there any more. */
 static bool
 read_events(struct source *source, int budget)
 {
-	uint8_t data[EVENT_MAX];
+	static uint8_t data[EVENT_BATCH_MAX];
+
 	while (budget-- > 0) {
 		ssize_t n = recv(
 		    source->fd, data, sizeof(data), MSG_DONTWAIT | MSG_TRUNC);
@@ -122,7 +134,8 @@ read_events(struct source *source, int budget)
 		if ((size_t)n > sizeof(data))
 			source->observer->journal.malformed++;
 		else
-			take_event(source->observer, span_of(data, (size_t)n));
+			take_message(
+			    source->observer, span_of(data, (size_t)n));
 	}
 	return true;
 }

@@ -165,7 +165,7 @@ def test_why(gateway):
     with gateway.client() as client:
         client.greeting()
         client.login(password="s3cret-wrong")
-    gateway.wait_event("session")
+    gateway.wait_event("session", user=USER)
     found = rows(gateway, "why", CLIENT)
     assert found[0] == {"listener": "imaps", "refused": "no", "rule": "admit"}
     events = [row for row in found if "ts" in row]

@@ -199,14 +199,45 @@ sending_never_waits(void **state)
 	while (event_send(fds[0], &event))
 		assert_true(++sent < 100000);
 	assert_true(sent > 0);
-	uint8_t data[EVENT_MAX];
-	assert_int_equal(recv(fds[1], data, sizeof(data), 0), event.len);
-	assert_memory_equal(data, event.data, event.len);
+	uint8_t data[EVENT_BATCH_MAX];
+	ssize_t n = recv(fds[1], data, sizeof(data), 0);
+	assert_true(n > 0);
+	struct span message = span_of(data, (size_t)n), taken;
+	assert_true(event_take(&message, &taken));
+	assert_int_equal(message.len, 0);
+	assert_int_equal(taken.len, event.len);
+	assert_memory_equal(taken.data, event.data, event.len);
 	assert_true(event_send(fds[0], &event));
 	close(fds[1]);
 	assert_false(event_send(fds[0], &event));
 	close(fds[0]);
 	assert_false(event_send(-1, &event));
+}
+
+static void
+test_several_in_a_message(void **state)
+{
+	static const uint8_t good[] = {1, 0, 'a', 2, 0, 'b', 'c'};
+	static const uint8_t none[] = {1, 0, 'a', 0, 0, 'b'};
+	struct span message = span_of(good, sizeof(good)), event;
+	(void)state;
+
+	assert_true(event_take(&message, &event));
+	assert_memory_equal(event.data, "a", event.len);
+	assert_true(event_take(&message, &event));
+	assert_int_equal(event.len, 2);
+	assert_false(event_take(&message, &event));
+	assert_int_equal(message.len, 0);
+	for (size_t len = 1; len < sizeof(good); len++) {
+		message = span_of(good, len);
+		while (event_take(&message, &event))
+			assert_true(event.len <= 2);
+		assert_int_equal(message.len, len < 3 ? len : len - 3);
+	}
+	message = span_of(none, sizeof(none));
+	assert_true(event_take(&message, &event));
+	assert_false(event_take(&message, &event));
+	assert_true(message.len > 0);
 }
 
 int
@@ -219,6 +250,7 @@ main(void)
 	    cmocka_unit_test(full_event_stays_well_formed),
 	    cmocka_unit_test(foreign_heads_are_refused),
 	    cmocka_unit_test(malformed_fields_end_the_reading),
+	    cmocka_unit_test(test_several_in_a_message),
 	    cmocka_unit_test(sending_never_waits),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A burst of events over a real socket that takes only some of them. */
+/* Events over a real socket: at once, together, and more than it takes. */
 /* needs: proxy/worker/events.c proxy/ipc/event.c proxy/ipc/channel.c */
 /* needs: proxy/base/ */
 /* libs: uv */
@@ -9,6 +9,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -37,10 +38,12 @@ static void
 fixture_stop(struct fixture *fixture)
 {
 	uv_close((uv_handle_t *)&fixture->events.poll, NULL);
+	uv_close((uv_handle_t *)&fixture->events.pause, NULL);
 	uv_run(&fixture->loop, UV_RUN_DEFAULT);
 	assert_int_equal(uv_loop_close(&fixture->loop), 0);
 	close(fixture->events.fd);
 	close(fixture->observer);
+	free(fixture->events.queue);
 }
 
 static bool
@@ -57,19 +60,66 @@ send_number(struct fixture *fixture, uint64_t number)
 static void
 observe(struct fixture *fixture, uint64_t *next)
 {
-	uint8_t message[EVENT_MAX];
+	uint8_t data[EVENT_BATCH_MAX];
 	ssize_t n;
 
-	while ((n = recv(fixture->observer, message, sizeof(message),
-		    MSG_DONTWAIT)) > 0) {
+	while ((n = recv(fixture->observer, data, sizeof(data),
+		    MSG_DONTWAIT | MSG_TRUNC)) > 0) {
 		struct event_reader reader;
 		struct event_value value;
-		assert_true(
-		    event_reader_init(&reader, span_of(message, (size_t)n)));
-		assert_true(event_reader_next(&reader, &value));
-		assert_int_equal(value.number, *next);
-		(*next)++;
+		struct span event;
+		assert_true((size_t)n <= sizeof(data));
+		struct span message = span_of(data, (size_t)n);
+		for (; event_take(&message, &event); (*next)++) {
+			assert_true(event_reader_init(&reader, event));
+			assert_true(event_reader_next(&reader, &value));
+			assert_int_equal(value.number, *next);
+		}
+		assert_int_equal(message.len, 0);
 	}
+}
+
+static void
+observe_until(struct fixture *fixture, uint64_t *next, uint64_t end)
+{
+	while (*next < end) {
+		uv_run(&fixture->loop, UV_RUN_NOWAIT);
+		observe(fixture, next);
+	}
+}
+
+static void
+test_the_first_goes_at_once_and_the_others_together(void **state)
+{
+	struct fixture fixture;
+	uint64_t next = 0;
+	(void)state;
+
+	fixture_start(&fixture);
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(send_number(&fixture, i));
+	observe(&fixture, &next);
+	assert_int_equal(next, 1);
+	uv_run(&fixture.loop, UV_RUN_ONCE);
+	observe(&fixture, &next);
+	assert_int_equal(next, 3);
+	fixture_stop(&fixture);
+}
+
+static void
+test_what_waits_goes_before_the_worker_does(void **state)
+{
+	struct fixture fixture;
+	uint64_t next = 0;
+	(void)state;
+
+	fixture_start(&fixture);
+	for (uint64_t i = 0; i < 100; i++)
+		assert_true(send_number(&fixture, i));
+	events_finish(&fixture.events);
+	observe(&fixture, &next);
+	assert_int_equal(next, 100);
+	fixture_stop(&fixture);
 }
 
 static void
@@ -85,13 +135,8 @@ test_a_burst_arrives_whole_and_in_order(void **state)
 		if (i == 3000)
 			observe(&fixture, &next);
 	}
-	assert_non_null(fixture.events.queue);
-	while (next < 5000) {
-		uv_run(&fixture.loop, UV_RUN_NOWAIT);
-		observe(&fixture, &next);
-	}
-	uv_run(&fixture.loop, UV_RUN_NOWAIT);
-	assert_null(fixture.events.queue);
+	observe_until(&fixture, &next, 5000);
+	assert_int_equal(fixture.events.head, fixture.events.tail);
 	fixture_stop(&fixture);
 }
 
@@ -108,14 +153,9 @@ test_what_is_beyond_the_bound_is_dropped(void **state)
 		assert_true(sent < 1000000);
 	}
 	assert_false(send_number(&fixture, 0));
-	while (next < sent) {
-		uv_run(&fixture.loop, UV_RUN_NOWAIT);
-		observe(&fixture, &next);
-	}
-	uv_run(&fixture.loop, UV_RUN_NOWAIT);
+	observe_until(&fixture, &next, sent);
 	assert_true(send_number(&fixture, next));
-	observe(&fixture, &next);
-	assert_int_equal(next, sent + 1);
+	observe_until(&fixture, &next, sent + 1);
 	fixture_stop(&fixture);
 }
 
@@ -123,6 +163,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(
+		test_the_first_goes_at_once_and_the_others_together),
+	    cmocka_unit_test(test_what_waits_goes_before_the_worker_does),
 	    cmocka_unit_test(test_a_burst_arrives_whole_and_in_order),
 	    cmocka_unit_test(test_what_is_beyond_the_bound_is_dropped),
 	};
