@@ -31,7 +31,8 @@ engine_of(const SSL *ssl)
 
 /* What the client can verify. */
 struct offer {
-	bool tls13;
+	bool tls13; /* can be agreed upon */
+	bool tls12;
 	CBS suites; /* lists of uint16_t */
 	CBS sigalgs;
 	CBS groups;
@@ -75,6 +76,44 @@ hello_versions(const SSL_CLIENT_HELLO *hello)
 	return extension_list(hello, TLSEXT_TYPE_supported_versions, true);
 }
 
+static bool
+has_extension(const SSL_CLIENT_HELLO *hello, uint16_t type)
+{
+	const uint8_t *data;
+	size_t len;
+
+	return SSL_early_callback_ctx_extension_get(hello, type, &data, &len) ==
+	       1;
+}
+
+/* RFC 8446 section 9.2; BoringSSL looks for the key share only. */
+static bool
+lacks_extension(const SSL_CLIENT_HELLO *hello, const struct offer *offer)
+{
+	bool groups = has_extension(hello, TLSEXT_TYPE_supported_groups);
+
+	if (!offer->tls13)
+		return false;
+	if (groups != has_extension(hello, TLSEXT_TYPE_key_share))
+		return true;
+	return !has_extension(hello, TLSEXT_TYPE_pre_shared_key) &&
+	       !(groups &&
+		   has_extension(hello, TLSEXT_TYPE_signature_algorithms));
+}
+
+static bool
+may_resume(const SSL_CLIENT_HELLO *hello)
+{
+	const uint8_t *data;
+	size_t len;
+
+	if (has_extension(hello, TLSEXT_TYPE_pre_shared_key))
+		return true;
+	return SSL_early_callback_ctx_extension_get(
+		   hello, TLSEXT_TYPE_session_ticket, &data, &len) == 1 &&
+	       len > 0;
+}
+
 static struct offer
 read_offer(const SSL_CLIENT_HELLO *hello, const struct config_tls *tls)
 {
@@ -83,6 +122,10 @@ read_offer(const SSL_CLIENT_HELLO *hello, const struct config_tls *tls)
 
 	offer.tls13 = tls->max_version >= TLS1_3_VERSION &&
 		      hello_offers(versions, TLS1_3_VERSION);
+	offer.tls12 =
+	    tls->min_version <= TLS1_2_VERSION &&
+	    (CBS_len(&versions) == 0 ? hello->version >= TLS1_2_VERSION
+				     : hello_offers(versions, TLS1_2_VERSION));
 	CBS_init(&offer.suites, hello->cipher_suites, hello->cipher_suites_len);
 	offer.sigalgs =
 	    extension_list(hello, TLSEXT_TYPE_signature_algorithms, false);
@@ -138,15 +181,13 @@ works_in_tls13(const struct config_certificate *certificate, uint16_t algorithm)
 }
 
 static bool
-can_verify(SSL *ssl, const struct offer *offer, const struct config *config,
+can_sign(const struct offer *offer, const struct config *config,
     const struct config_tls *tls, const struct config_certificate *certificate)
 {
 	uint16_t ours[POLICY_SIGALGS_MAX];
 	size_t n = policy_sigalgs(
 	    config, tls, certificate->key_type, certificate->key_bits, ours);
 
-	if (!offer->tls13 && !has_suite_for(ssl, offer, certificate))
-		return false;
 	for (size_t i = 0; i < n; i++) {
 		if (hello_offers(offer->sigalgs, ours[i]) &&
 		    (!offer->tls13 || works_in_tls13(certificate, ours[i])))
@@ -158,18 +199,18 @@ can_verify(SSL *ssl, const struct offer *offer, const struct config *config,
 /* The first that the client can verify; else the first, and BoringSSL finds
  * the words for the refusal. */
 static const struct config_certificate *
-choose_certificate(const SSL_CLIENT_HELLO *hello, const struct config *config,
-    const struct config_tls *tls, const struct sni_slot *slot)
+choose_certificate(SSL *ssl, const struct offer *offer,
+    const struct config *config, const struct config_tls *tls,
+    const struct sni_slot *slot)
 {
-	struct offer offer = read_offer(hello, tls);
-
 	if (slot->n_certificates == 0)
 		return NULL;
 	for (uint32_t i = 0; i < slot->n_certificates; i++) {
 		const struct config_certificate *certificate =
 		    config_certificate_at(config, slot->certificates[i]);
 
-		if (can_verify(hello->ssl, &offer, config, tls, certificate))
+		if ((offer->tls13 || has_suite_for(ssl, offer, certificate)) &&
+		    can_sign(offer, config, tls, certificate))
 			return certificate;
 	}
 	return config_certificate_at(config, slot->certificates[0]);
@@ -306,6 +347,20 @@ refuse(SSL *ssl, struct tls_stream *stream, enum tls_failure failure,
 	return ssl_select_cert_error;
 }
 
+/* Nothing that both know would sign: said before a ServerHello. What may be
+ * resumed needs no signature, and a malformed list is BoringSSL's. */
+static bool
+lacks_signature(const SSL_CLIENT_HELLO *hello, const struct offer *offer,
+    const struct config *config, const struct config_tls *tls,
+    const struct config_certificate *certificate)
+{
+	bool is_list = CBS_len(&offer->sigalgs) > 0 ||
+		       !has_extension(hello, TLSEXT_TYPE_signature_algorithms);
+
+	return (offer->tls13 || offer->tls12) && is_list &&
+	       !may_resume(hello) && !can_sign(offer, config, tls, certificate);
+}
+
 /* Logs and status pages compare names; copied only when the client wrote
  * capitals. */
 static bool
@@ -336,18 +391,26 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	const struct config *config = engine->config;
 	const struct config_tls *tls = config_tls_at(config, listen->tls);
 	const struct config_certificate *certificate;
-
 	const struct tls_section *section = &engine->sections[listen->tls];
+	struct offer offer = read_offer(hello, tls);
 
+	if (lacks_extension(hello, &offer)) {
+		engine->current->why = "MISSING_EXTENSION";
+		return refuse(ssl, engine->current, TLS_FAIL_PROTOCOL,
+		    SSL_AD_MISSING_EXTENSION);
+	}
 	if (!set_policy(ssl, config, tls) ||
 	    !section_ask_client(ssl, section, tls))
 		return refuse(ssl, engine->current, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);
-	certificate = choose_certificate(hello, config, tls, slot);
+	certificate = choose_certificate(ssl, &offer, config, tls, slot);
 	if (certificate == NULL ||
 	    !set_certificate(ssl, config, tls, certificate))
 		return refuse(ssl, engine->current, TLS_FAIL_NO_CERTIFICATE,
 		    SSL_AD_INTERNAL_ERROR);
+	if (lacks_signature(hello, &offer, config, tls, certificate))
+		return refuse(ssl, engine->current, TLS_FAIL_SIGALG,
+		    SSL_AD_HANDSHAKE_FAILURE);
 	if (!set_session_context(ssl, config, listen, tls, slot))
 		return refuse(ssl, engine->current, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);
@@ -374,6 +437,10 @@ on_client_hello(const SSL_CLIENT_HELLO *hello)
 	    (sni != NULL && !keep_lower(stream, sni)))
 		return refuse(hello->ssl, stream, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);
+	/* RFC 8446 appendix D.5, whatever supported_versions says. */
+	if (hello->version <= SSL3_VERSION)
+		return refuse(hello->ssl, stream, TLS_FAIL_VERSION,
+		    SSL_AD_PROTOCOL_VERSION);
 	listen = config_listen_at(config, stream->listen);
 	if (sni != NULL)
 		slot = sni_find(config, listen, span_str(sni));
