@@ -38,7 +38,7 @@
 	X(WARNING, "warning", WARN)                                 \
 	X(CONTROL, "control", INFO) /* audit: a change by hand */   \
 	X(DROPPED, "dropped", WARN) /* events lost, with a count */ \
-	X(DEBUG, "debug", DEBUG)
+	X(DEBUG, "debug", DEBUG)    /* another state */
 
 enum event_kind {
 #define X(kind, name, level) EVENT_##kind,
@@ -50,15 +50,15 @@ enum event_kind {
 /* clang-format off */
 /* field, name in the log */
 #define EVENT_FIELDS(X)                                                        \
-	X(ID, "id") X(LISTENER, "listener") X(PEER, "peer") X(LOCAL, "local")  \
-	X(PROXY, "proxy") X(SNI, "sni") X(TLS, "tls") X(CIPHER, "cipher")      \
-	X(GROUP, "group") X(RESUMED, "resumed") X(ALPN, "alpn")                \
-	X(ALERT, "alert") X(USER, "user") X(MECHANISM, "mechanism")            \
-	X(BACKEND, "backend") X(POOL, "pool") X(ADDRESS, "address")            \
-	X(VERDICT, "verdict") X(CODE, "code") X(BYTES_IN, "in")                \
-	X(BYTES_OUT, "out") X(DURATION_MS, "duration_ms") X(WHO, "who")        \
-	X(WHY, "why") X(STATE, "state") X(FROM, "from") X(ROLE, "role")        \
-	X(SLOT, "slot") X(PID, "pid") X(STATUS, "status") X(SIGNAL, "signal")  \
+	X(ID, "id") X(LISTENER, "listener") X(PEER, "peer") X(SNI, "sni")      \
+	X(TLS, "tls") X(CIPHER, "cipher") X(GROUP, "group")                    \
+	X(RESUMED, "resumed") X(ALPN, "alpn") X(ALERT, "alert")                \
+	X(USER, "user") X(MECHANISM, "mechanism") X(BACKEND, "backend")        \
+	X(POOL, "pool") X(ADDRESS, "address") X(VERDICT, "verdict")            \
+	X(CODE, "code") X(BYTES_IN, "in") X(BYTES_OUT, "out")                  \
+	X(DURATION_MS, "duration_ms") X(WHO, "who") X(WHY, "why")              \
+	X(STATE, "state") X(FROM, "from") X(ROLE, "role") X(SLOT, "slot")      \
+	X(PID, "pid") X(STATUS, "status") X(SIGNAL, "signal")                  \
 	X(COUNT, "count") X(TEXT, "text") X(NAME, "name")                      \
 	X(CLIENT_NAME, "client_name") X(CLIENT_VERSION, "client_version")      \
 	X(CLIENT_OS, "client_os") X(GENERATION, "generation")                  \

@@ -17,8 +17,7 @@
 	X(TIMEOUT_IDLE, "timeout_idle")                                    \
 	X(TLS, "tls") /* the log has the TLS failure's own word instead */ \
 	X(PROXY_HEADER, "proxy_header")                                    \
-	X(PROXY_LOCAL, "proxy_local") /* a balancer's own check */         \
-	X(DENIED, "denied")	      /* allow or deny, behind a header */ \
+	X(DENIED, "denied") /* allow or deny, behind a header */           \
 	X(BANNED, "banned")                                                \
 	X(LIMIT_CONNECTIONS, "connections_per_ip")                         \
 	X(LIMIT_PREAUTH, "preauth_per_ip")                                 \

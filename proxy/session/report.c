@@ -61,6 +61,37 @@ report_client(struct session *session)
 	slot_record_end(session->record);
 }
 
+static void
+put_identity(struct event *event, const struct session *session)
+{
+	char id[SESSION_ID_TEXT];
+
+	session_id_text(session->id, id);
+	event_str(event, FIELD_ID, id);
+	event_text(event, FIELD_LISTENER,
+	    config_span(session->env->config, session_listen(session)->name));
+	event_addr(event, FIELD_PEER, &session->client);
+	event_text_cut(event, FIELD_USER, span_str(session->record->user),
+	    session->record->user_cut);
+}
+
+/* A line for each is for who looks for a fault: the others don't pay. */
+static void
+tell_state(
+    struct session *session, enum session_state from, enum session_state to)
+{
+	struct session_env *env = session->env;
+	struct event event;
+
+	if (env->config->gateway.log_level < LEVEL_DEBUG)
+		return;
+	event_begin(&event, EVENT_DEBUG);
+	put_identity(&event, session);
+	event_str(&event, FIELD_FROM, session_state_name((uint8_t)from));
+	event_str(&event, FIELD_STATE, session_state_name((uint8_t)to));
+	env->ops->emit(env->arg, &event);
+}
+
 void
 report_state(
     struct session *session, enum session_state from, enum session_state to)
@@ -84,6 +115,7 @@ report_state(
 		record->backend_generation = session->backend.generation;
 	}
 	slot_record_end(record);
+	tell_state(session, from, to);
 }
 
 /* Of the state that the session is in. */
@@ -150,20 +182,6 @@ report_user(struct session *session, struct span user)
 	record->user[len] = '\0';
 	record->user_cut = len < user.len;
 	slot_record_end(record);
-}
-
-static void
-put_identity(struct event *event, const struct session *session)
-{
-	char id[SESSION_ID_TEXT];
-
-	session_id_text(session->id, id);
-	event_str(event, FIELD_ID, id);
-	event_text(event, FIELD_LISTENER,
-	    config_span(session->env->config, session_listen(session)->name));
-	event_addr(event, FIELD_PEER, &session->client);
-	event_text_cut(event, FIELD_USER, span_str(session->record->user),
-	    session->record->user_cut);
 }
 
 void

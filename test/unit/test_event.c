@@ -31,7 +31,7 @@ fields_come_out_in_order(void **state)
 	event_begin(&event, EVENT_LOGIN);
 	event_u64(&event, FIELD_ID, UINT64_MAX);
 	event_addr(&event, FIELD_PEER, &addr);
-	event_addr(&event, FIELD_LOCAL, &none);
+	event_addr(&event, FIELD_ADDRESS, &none);
 	event_str(&event, FIELD_USER, "alice");
 	event_str(&event, FIELD_TEXT, "");
 	event_bool(&event, FIELD_RESUMED, true);

@@ -31,6 +31,7 @@ struct rig {
 	struct session session;
 	struct slot_area *slot;
 	unsigned n_events;
+	unsigned last_kind;
 };
 
 static void
@@ -38,7 +39,10 @@ on_emit(void *arg, const struct event *event)
 {
 	struct rig *rig = arg;
 
-	(void)event;
+	struct event_head head;
+
+	memcpy(&head, event->data, sizeof(head));
+	rig->last_kind = head.kind;
 	rig->n_events++;
 }
 
@@ -109,6 +113,25 @@ test_time_is_over(void **state)
 	rig->env.now_ms = session_next_deadline(&rig->session);
 	session_deadline(&rig->session);
 	rig_expect(rig, TLS_FAIL_TIMEOUT);
+}
+
+/* Each change of state is an event, for who asked for it only. */
+static void
+test_debug_tells_states(void **state)
+{
+	const struct fixture *f = *state;
+	struct config *config = builder_config(f->world->builder);
+	uint32_t before = config->gateway.log_level;
+
+	config->gateway.log_level = LEVEL_DEBUG;
+	struct rig *rig = rig_new(f, LAX);
+	assert_int_equal(rig->n_events, 1); /* accept to handshake */
+	assert_int_equal(rig->last_kind, EVENT_DEBUG);
+	session_reset(&rig->session, SIDE_CLIENT);
+	assert_int_equal(rig->n_events, 3); /* to done, and the end */
+	config->gateway.log_level = before;
+	rig->n_events = 1;
+	rig_expect(rig, TLS_FAIL_RESET);
 }
 
 static void
@@ -188,6 +211,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_time_is_over),
+	    cmocka_unit_test(test_debug_tells_states),
 	    cmocka_unit_test(test_reset),
 	    cmocka_unit_test(test_left),
 	    cmocka_unit_test(test_plaintext),
