@@ -58,7 +58,7 @@ struct session_env {
 	struct limiter *limiter;     /* NULL: nothing is limited */
 	struct refusals refusals;
 	uint64_t now_ms; /* CLOCK_MONOTONIC, once a turn */
-	bool draining;
+	bool draining;	 /* the worker leaves when its sessions have ended */
 	/* The slabs; empty between calls but for `out`, which the driver
 	 * empties after each. */
 	struct span in[SIDE_MAX];

@@ -120,7 +120,7 @@ make_room(struct listener *listener)
 void
 accept_resume(struct worker *worker)
 {
-	if (worker->draining)
+	if (worker->env.draining)
 		return;
 	/* The last one may have logged in: the next must not come here. */
 	if (!worker->paused && !has_room(worker) &&
@@ -231,7 +231,7 @@ accept_one(struct listener *listener)
 	struct sockaddr_storage sa;
 	socklen_t len = sizeof(sa);
 
-	if (!worker->draining && !make_room(listener))
+	if (!worker->env.draining && !make_room(listener))
 		return false;
 	int fd = accept4(listener->fd, (struct sockaddr *)&sa, &len,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);

@@ -123,7 +123,8 @@ drain_backends(struct worker *worker)
 void
 drain_note_end(struct worker *worker)
 {
-	if (!worker->draining || worker->n_conns > 0 || worker->told_drained)
+	if (!worker->env.draining || worker->n_conns > 0 ||
+	    worker->told_drained)
 		return;
 	worker->told_drained = true;
 	worker_tell(worker, MESSAGE_DRAINED, 0);
@@ -132,9 +133,8 @@ drain_note_end(struct worker *worker)
 void
 drain_start(struct worker *worker, uint64_t spread_ms)
 {
-	if (worker->draining)
+	if (worker->env.draining)
 		return;
-	worker->draining = true;
 	worker->env.draining = true;
 	worker->drain_until_ms =
 	    worker->env.now_ms +

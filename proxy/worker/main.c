@@ -77,7 +77,7 @@ beat(struct worker *worker)
 	refusals_tick(&worker->env);
 	accept_resume(worker);
 	accept_give_way(worker);
-	if (worker->draining)
+	if (worker->env.draining)
 		drain_step(worker);
 	else
 		drain_backends(worker);

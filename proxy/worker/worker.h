@@ -83,7 +83,6 @@ struct worker {
 	uv_idle_t shaking_idle;
 	uint64_t next_serial;
 
-	bool draining;
 	bool told_drained;
 	uint64_t drain_until_ms;
 	uint64_t drain_seen; /* change of the backends area without a drain */
