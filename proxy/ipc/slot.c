@@ -95,12 +95,14 @@ slot_area_clear(struct slot_area *area, uint32_t n_records)
 	for (int i = 0; i < SESSION_STATE_MAX; i++)
 		atomic_store_explicit(
 		    &area->states[i], 0, memory_order_relaxed);
-	for (uint32_t i = 0; i < n_records; i++) {
-		struct slot_record *record = &area->records[i];
-		slot_record_begin(record);
-		record->in_use = 0;
-		slot_record_end(record);
-	}
+}
+
+void
+slot_record_clear(struct slot_record *record)
+{
+	slot_record_begin(record);
+	record->in_use = 0;
+	slot_record_end(record);
 }
 
 const char *

@@ -164,8 +164,10 @@ void slot_record_end(struct slot_record *record);
 bool slot_record_read(
     const struct slot_record *record, struct slot_record *out_record);
 
-/* By the master, after the worker died: gauges to zero, records not in use, the
- * head as it was made. n_records is the master's own, never the worker's. */
+/* By the master, after the worker died: gauges to zero, the head as it was
+ * made (n_records is the master's own, never the worker's); and each record
+ * that was ever written: areas_next_record(). */
 void slot_area_clear(struct slot_area *area, uint32_t n_records);
+void slot_record_clear(struct slot_record *record);
 
 #endif

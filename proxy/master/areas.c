@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
@@ -32,10 +33,7 @@ open_slot(struct areas *areas, uint32_t i, uint32_t n_backends)
 		"users", live_size(areas->n_buckets), &areas->users[i]) ||
 	    !area_create("load", load_area_size(n_backends), &areas->loads[i]))
 		return false;
-	/* Not slot_area_clear(): it would touch, and so allocate, every page
-	 * of an area that is all zeros. */
-	areas_slot(areas, i)->layout = IPC_LAYOUT;
-	areas_slot(areas, i)->n_records = areas->capacity;
+	slot_area_clear(areas_slot(areas, i), areas->capacity);
 	load_area_init(areas->loads[i].data, n_backends);
 	return true;
 }
@@ -126,6 +124,38 @@ areas_tickets(const struct areas *areas)
 	return areas->tickets.data;
 }
 
+/* Records that lie in the data at or behind walk->offset as a whole: one that
+ * is partly in a hole was not written. False: there is no more data. */
+static bool
+find_records(
+    const struct areas *areas, const struct area *area, struct areas_walk *walk)
+{
+	const off_t head = sizeof(struct slot_area);
+	const off_t size = sizeof(struct slot_record);
+	off_t data = lseek(area->rw_fd, walk->offset, SEEK_DATA);
+	off_t hole = data < 0 ? data : lseek(area->rw_fd, data, SEEK_HOLE);
+	if (hole < 0)
+		return false;
+	walk->offset = hole;
+	walk->next =
+	    data <= head ? 0 : (uint32_t)((data - head + size - 1) / size);
+	walk->end = hole <= head ? 0 : (uint32_t)((hole - head) / size);
+	if (walk->end > areas->capacity)
+		walk->end = areas->capacity;
+	return true;
+}
+
+struct slot_record *
+areas_next_record(
+    const struct areas *areas, uint32_t slot, struct areas_walk *walk)
+{
+	ENSURE(slot < areas->n_slots);
+	while (walk->next >= walk->end)
+		if (!find_records(areas, &areas->slots[slot], walk))
+			return NULL;
+	return &areas_slot(areas, slot)->records[walk->next++];
+}
+
 /* A hole reads as zeros, and the memory is given back; megabytes written one
  * by one would be allocated. */
 static void
@@ -139,7 +169,11 @@ clear_users(const struct area *area)
 void
 areas_clear_slot(struct areas *areas, uint32_t slot)
 {
+	struct areas_walk walk = {0};
+	struct slot_record *record;
 	slot_area_clear(areas_slot(areas, slot), areas->capacity);
+	while ((record = areas_next_record(areas, slot, &walk)) != NULL)
+		slot_record_clear(record);
 	clear_users(&areas->users[slot]);
 	struct load_area *load = areas->loads[slot].data;
 	/* Others read it at any time: word by word, never a memset. Our own

@@ -4,6 +4,8 @@
 #ifndef MASTER_AREAS_H
 #define MASTER_AREAS_H
 
+#include <sys/types.h>
+
 #include "backends/live.h"
 #include "backends/load.h"
 #include "config/config.h"
@@ -32,6 +34,19 @@ void areas_close(struct areas *areas);
 
 struct slot_area *areas_slot(const struct areas *areas, uint32_t slot);
 struct tickets_area *areas_tickets(const struct areas *areas);
+
+/*
+ * The session records of the slot that were ever written, one by one; NULL: no
+ * more. The others have no memory, and would get it by being looked at: a
+ * hundred megabytes for each worker that dies.
+ */
+struct areas_walk {
+	off_t offset; /* of what was not looked at */
+	uint32_t next;
+	uint32_t end;
+};
+struct slot_record *areas_next_record(
+    const struct areas *areas, uint32_t slot, struct areas_walk *walk);
 
 /* After the worker of the slot died: nothing of it is counted any more. */
 void areas_clear_slot(struct areas *areas, uint32_t slot);

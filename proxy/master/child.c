@@ -392,13 +392,15 @@ tell_crashed(struct child *child)
 {
 	struct master *master = child->master;
 	struct child *observer = master_child(master, CHILD_OBSERVER);
-	const struct slot_area *area = areas_slot(&master->areas, child->slot);
 	struct message message = {.type = MESSAGE_CRASHED,
 	    .slot = child->slot,
 	    .len = sizeof(struct slot_record)};
+	struct areas_walk walk = {0};
+	const struct slot_record *at;
 	struct slot_record record;
-	for (uint32_t i = 0; i < master->areas.capacity; i++) {
-		if (!slot_record_read(&area->records[i], &record))
+	while ((at = areas_next_record(&master->areas, child->slot, &walk)) !=
+	       NULL) {
+		if (!slot_record_read(at, &record))
 			continue;
 		memcpy(message.body, &record, sizeof(record));
 		child_send_or_hold(observer, &message);

