@@ -52,7 +52,9 @@ become_ourselves(void)
 static int
 open_for_appending(const char *path)
 {
-	int flags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY;
+	/* Nobody waits for a FIFO's reader, here or when it is written to. */
+	int flags =
+	    O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK;
 	int fd = open(path, flags, 0640);
 	if (fd >= 0 || errno != EACCES || geteuid() != 0 ||
 	    !become_owner_of_directory(path))

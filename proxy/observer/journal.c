@@ -44,6 +44,7 @@ is_audited(int kind)
 	       kind == EVENT_RELOAD || kind == EVENT_GATEWAY;
 }
 
+/* False: it is lost. */
 static bool
 write_event(struct journal *journal, struct sink *sink, struct span message)
 {
@@ -60,11 +61,7 @@ write_event(struct journal *journal, struct sink *sink, struct span message)
 		return true;
 	if (sink == NULL)
 		sink = audited ? &journal->audit : &journal->log;
-	if (sink_write(sink, meta.level, outbuf_span(&out)))
-		return true;
-	if (journal->ledger != NULL)
-		journal->ledger->dropped_write++;
-	return false;
+	return sink_write(sink, meta.level, outbuf_span(&out));
 }
 
 static struct span
@@ -97,7 +94,8 @@ journal_take(struct journal *journal, struct span message)
 {
 	(void)make_up(journal, &journal->log);
 	(void)make_up(journal, &journal->audit);
-	(void)write_event(journal, NULL, message);
+	if (!write_event(journal, NULL, message) && journal->ledger != NULL)
+		journal->ledger->dropped_write++;
 }
 
 /* A text of a record that a dead worker left: perhaps not terminated. */
@@ -171,6 +169,8 @@ tell_queue(struct journal *journal, const struct view *view, uint32_t slot)
 void
 journal_tick(struct journal *journal, const struct view *view)
 {
+	sink_tick(&journal->log);
+	sink_tick(&journal->audit);
 	for (uint32_t slot = 0; slot < VIEW_SLOTS_MAX; slot++)
 		tell_queue(journal, view, slot);
 	if (journal->malformed > 0) {
