@@ -52,7 +52,7 @@ enum message_type {
 	MESSAGE_FULL,	 /* worker: arg 1 takes no more connections, 0 does */
 	MESSAGE_DRAINED, /* worker: no session is left */
 	MESSAGE_REQUEST, /* observer: a control command, proxy/ipc/request.h */
-	/* between master and keeper, which has no area for a heartbeat */
+	/* between the master and roles with no area for a heartbeat */
 	MESSAGE_PING,
 	MESSAGE_PONG,
 	/* the master, later */

@@ -231,7 +231,7 @@ on_message(struct child *child, const struct message *message)
 		master_steer(child->master);
 		break;
 	case MESSAGE_PONG:
-		if (child->kind == CHILD_KEEPER)
+		if (child->kind != CHILD_WORKER)
 			child->missed = 0;
 		break;
 	case MESSAGE_REQUEST:

@@ -8,9 +8,10 @@
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
 
-#define LOOK_MS	    1000
-#define MISSED_HUNG 2
-#define MISSED_DEAD 4
+#define LOOK_MS		   1000
+#define MISSED_HUNG	   2
+#define MISSED_DEAD	   4
+#define MISSED_DEAD_OTHERS 10
 
 /* was_paused: we came late ourselves, so nobody else is to blame. */
 static void
@@ -40,18 +41,26 @@ look(struct child *worker, bool was_paused)
 		child_kill(worker, "hang");
 }
 
-/* Without it no new client comes in, however well the workers are. */
-static void
-ping(struct child *keeper, bool was_paused)
+/* Without the keeper no new client comes in, however well the workers are.
+ * The others may be busy for a while, and nobody waits for them. */
+static uint32_t
+patience(const struct child *child)
 {
-	if (!keeper->ready || was_paused)
-		keeper->missed = 0;
-	if (!keeper->ready)
+	return child->kind == CHILD_KEEPER ? MISSED_DEAD : MISSED_DEAD_OTHERS;
+}
+
+/* Who has no heart of its own to look at. */
+static void
+ping(struct child *child, bool was_paused)
+{
+	if (!child->ready || was_paused)
+		child->missed = 0;
+	if (!child->ready)
 		return;
-	if (keeper->missed >= MISSED_DEAD)
-		child_kill(keeper, "hang");
-	keeper->missed++;
-	child_tell(keeper, MESSAGE_PING, 0);
+	if (child->missed >= patience(child))
+		child_kill(child, "hang");
+	child->missed++;
+	child_tell(child, MESSAGE_PING, 0);
 }
 
 uint64_t
@@ -66,7 +75,8 @@ pulse_hearts(struct master *master, uint64_t now_ms)
 	master->beat_skipped_ms = master->skipped_ms;
 	for (uint32_t i = 0; i < master->areas.n_slots; i++)
 		look(master_worker(master, i), was_paused);
-	ping(master_child(master, CHILD_KEEPER), was_paused);
+	for (int i = 0; i < CHILD_WORKER; i++)
+		ping(master_child(master, (enum child_kind)i), was_paused);
 	return now_ms + LOOK_MS;
 }
 

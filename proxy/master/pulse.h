@@ -10,7 +10,8 @@ struct master;
 /* Both return when they want to be called again. */
 
 /* Once a second: a worker whose heartbeat stood still at two looks gets no new
- * connections, at four it is killed. */
+ * connections, at four it is killed; the others for pings that they left
+ * unanswered. */
 uint64_t pulse_hearts(struct master *master, uint64_t now_ms);
 
 /* Gives every ring its first keys. */

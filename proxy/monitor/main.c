@@ -295,6 +295,9 @@ on_message(struct monitor *monitor, struct message *message)
 		table_set_admin(monitor, span_of(message->body, message->len),
 		    message->slot);
 		break;
+	case MESSAGE_PING:
+		tell_master(MESSAGE_PONG, 0, 0);
+		break;
 	case MESSAGE_DRAIN:
 	case MESSAGE_STOP:
 		exit(0);

@@ -339,6 +339,9 @@ on_message(struct observer *observer, struct message *message)
 	case MESSAGE_START:
 		tell_master(MESSAGE_READY, 0, 0);
 		break;
+	case MESSAGE_PING:
+		tell_master(MESSAGE_PONG, 0, 0);
+		break;
 	case MESSAGE_STOP:
 		observer->stopping = true;
 		break;

@@ -134,6 +134,20 @@ def test_level(make_gateway, make_backend):
     assert {e["level"] for e in gateway.events()} <= {"warn", "error"}
 
 
+def test_debug(make_gateway, make_backend):
+    """The way of each session through its states, for who asks for it."""
+    gateway = make_gateway({"a": backend(make_backend())},
+                           gateway={"log_level": "debug"}).start()
+    gateway.wait_up()
+    gateway.login().close()
+    session = gateway.wait_event("session", user=USER)
+    told = [(event["from"], event["state"]) for event in
+            gateway.wait_events(6, "debug", id=session["id"])]
+    states = ["accept", "handshake", "preauth", "login", "relay", "linger",
+              "done"]
+    assert told == list(zip(states, states[1:]))
+
+
 def test_backend_changes(gateway):
     """One event per change, with the backend's name."""
     gateway.server.stop()

@@ -64,14 +64,17 @@ def test_full_disk_of_the_audit_stream(start):
 def test_stopped_reader(start):
     """An observer that stands still: events are lost, clients nothing."""
     gateway = start(workers=1)
-    victim = gateway.pids("observer")[0]
-    os.kill(victim, signal.SIGSTOP)
+    # The master would replace an observer that hangs.
+    standing = [gateway.process.pid, gateway.pids("observer")[0]]
+    for pid in standing:
+        os.kill(pid, signal.SIGSTOP)
     try:
         works(gateway, 20)
         flood(gateway)
         works(gateway, 20)
     finally:
-        os.kill(victim, signal.SIGCONT)
+        for pid in standing:
+            os.kill(pid, signal.SIGCONT)
     told = gateway.wait_event("dropped", why="queue_full")
     assert int(told["count"]) > 0
 
@@ -81,6 +84,46 @@ def test_stopped_reader(start):
         return lines == dropped(gateway, "queue_full")
     wait_for(adds_up, what="every loss is told")
     works(gateway, 5)
+
+
+def test_unread_pipe(make_gateway, make_backend):
+    """Whoever started the gateway does not read what it writes: lines are
+    lost, and nothing else. The observer answers all the time."""
+    gateway = with_metrics(make_gateway({"a": backend(make_backend())}))
+    gateway.config["gateway"]["log"] = "stderr"
+    out, gateway.stderr_to = os.pipe()
+    gateway.start().wait_up()
+    os.close(gateway.stderr_to)
+    observer = gateway.pids("observer")
+
+    def loses():
+        works(gateway, 10)
+        return dropped(gateway, "write_error") > 0
+    wait_for(loses, 60, "a full pipe")
+    assert any(row.get("name") == "logins_ok" and row["value"] > 0
+               for row in gateway.ctl("status"))
+    assert gateway.pids("observer") == observer
+    text = b""
+    os.set_blocking(out, False)
+
+    def adds_up():
+        nonlocal text
+        while chunk := read(out):
+            text += chunk
+        lines = text.decode().split("\n")[:-1]
+        told = [event for event in map(log_format.parse, lines)
+                if event["event"] == "dropped"]
+        return told and sum(int(event["count"]) for event in told) == \
+            dropped(gateway, "write_error")
+    wait_for(adds_up, what="the line about lost lines")
+    os.close(out)
+
+
+def read(fd):
+    try:
+        return os.read(fd, 65536)
+    except BlockingIOError:
+        return b""
 
 
 def test_killed_observer(start):

@@ -141,7 +141,8 @@ def test_kill_the_observer_while_it_would_write(gateway):
         with gateway.client() as client:
             client.greeting()
             assert works(client)
-    os.kill(victim, signal.SIGCONT)
+    if alive(victim):   # it is replaced after a while
+        os.kill(victim, signal.SIGCONT)
 
 
 def test_a_master_that_dies_takes_the_rest_down(gateway):
@@ -152,6 +153,25 @@ def test_a_master_that_dies_takes_the_rest_down(gateway):
     gateway.process.wait()
     gateway.process = None
     wait_for(lambda: not any(map(alive, pids)), 10, "the end of the roles")
+
+
+@pytest.mark.parametrize("role", ["monitor", "observer"])
+def test_hang_another_role(gateway, role):
+    """It is replaced; nobody waited for it."""
+    with gateway.login() as session:
+        victim, = gateway.pids(role)
+        os.kill(victim, signal.SIGSTOP)
+        with Load(gateway) as load:
+            replaced(gateway, role, victim, 40)
+        assert not load.failures
+        assert works(session)
+    told = gateway.wait_event("role", role=role, why="hang")
+    assert told["pid"] == str(victim)
+    # and the new one does its work
+    gateway.wait_event("session", user=USER)
+    seen = len(gateway.server.connections)
+    wait_for(lambda: len(gateway.server.connections) > seen + 1,
+             what="further checks")
 
 
 def test_hang_the_keeper(gateway):

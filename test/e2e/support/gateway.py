@@ -39,12 +39,13 @@ class Gateway:
         self.control = self.directory / "control"
         self.file = self.directory / "sallyport.conf"
         self.stderr = self.directory / "stderr"
+        self.stderr_to = None       # a descriptor, instead of that file
         self.process = None
         self.deaths_expected = False
         self.problems_expected = False
         user = unprivileged().pw_name
         self.config = {
-            "gateway": {"workers": 2, "log": self.log, "log_level": "debug",
+            "gateway": {"workers": 2, "log": self.log, "log_level": "info",
                         "control": self.control, "metrics": "off",
                         "stop_timeout": "5s"},
             "listen imaps": {"address": f"{GATEWAY}:{self.port}",
@@ -84,7 +85,8 @@ class Gateway:
         self.process = subprocess.Popen(
             [*DIES_WITH_US, BUILD / "sallyport", "-c", self.file],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-            stderr=open(self.stderr, "ab"), start_new_session=True)
+            stderr=self.stderr_to or open(self.stderr, "ab"),
+            start_new_session=True)
 
     def start(self):
         """Returns when a handshake succeeds."""
