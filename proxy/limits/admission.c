@@ -104,23 +104,50 @@ admission_of_verdict(enum limiter_verdict verdict)
 	return ADMISSION_ADMIT;
 }
 
+/* By the networks alone. True: the limiter has a say, too. */
+static bool
+decide_by_networks(const struct limiter *limiter, const struct config *config,
+    uint32_t listen, const struct addr *client, struct admission_result *out)
+{
+	*out = (struct admission_result){
+	    .admission = admission_of_client(config, listen, client)};
+	out->refused =
+	    out->admission == ADMISSION_NOT_ALLOWED ||
+	    (out->admission != ADMISSION_ADMIT && !config->limits.observe);
+	return !out->refused && limiter != NULL &&
+	       client->family != ADDR_NONE &&
+	       !admission_is_exempt(config, client);
+}
+
+static void
+add_verdict(const struct config *config, enum limiter_verdict verdict,
+    struct admission_result *out)
+{
+	enum admission admission = admission_of_verdict(verdict);
+
+	if (out->admission == ADMISSION_ADMIT)
+		out->admission = admission;
+	out->refused = !config->limits.observe && admission != ADMISSION_ADMIT;
+}
+
+void
+admission_peek(const struct limiter *limiter, const struct config *config,
+    uint32_t listen, const struct addr *client, uint64_t now_ms,
+    struct admission_result *out)
+{
+	if (decide_by_networks(limiter, config, listen, client, out))
+		add_verdict(
+		    config, limiter_peek(limiter, config, client, now_ms), out);
+}
+
 void
 admission_enter(struct limiter *limiter, const struct config *config,
     uint32_t listen, const struct addr *client, uint64_t now_ms,
     struct admission_result *out)
 {
-	bool observe = config->limits.observe;
-
-	*out = (struct admission_result){
-	    .admission = admission_of_client(config, listen, client)};
-	out->refused = out->admission == ADMISSION_NOT_ALLOWED ||
-		       (out->admission != ADMISSION_ADMIT && !observe);
-	if (out->refused || limiter == NULL || client->family == ADDR_NONE ||
-	    admission_is_exempt(config, client))
-		return;
-	enum admission admission = admission_of_verdict(limiter_enter(limiter,
-	    config, client, now_ms, observe, &out->hold, &out->overflows));
-	if (out->admission == ADMISSION_ADMIT)
-		out->admission = admission;
-	out->refused = !observe && admission != ADMISSION_ADMIT;
+	if (decide_by_networks(limiter, config, listen, client, out))
+		add_verdict(config,
+		    limiter_enter(limiter, config, client, now_ms,
+			config->limits.observe, &out->hold, &out->overflows),
+		    out);
 }

@@ -49,6 +49,12 @@ enum admission admission_of_client(
 /* No limit is for this address. */
 bool admission_is_exempt(const struct config *config, const struct addr *addr);
 
+/* What would be decided now, without a trace in the table. limiter NULL: allow
+ * and deny alone. The hold is empty. */
+void admission_peek(const struct limiter *limiter, const struct config *config,
+    uint32_t listen, const struct addr *client, uint64_t now_ms,
+    struct admission_result *out);
+
 /* A client that connects: by the socket, or as a PROXY header says. limiter
  * NULL: allow and deny alone. */
 void admission_enter(struct limiter *limiter, const struct config *config,

@@ -5,27 +5,83 @@
 #include <time.h>
 
 #include "proxy/ipc/event.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/limits/admission.h"
+#include "proxy/limits/table.h"
 #include "proxy/observer/dryrun.h"
 #include "proxy/observer/log.h"
 #include "proxy/observer/row.h"
 #include "proxy/observer/trace.h"
 
-/* What the rules say now, for every listener. */
-static void
-put_rules(
-    const struct config *config, const struct addr *addr, struct reply *reply)
+/* Of the longest ban on any prefix of the address; 0: none. */
+static uint64_t
+ban_left(const struct view *view, const struct addr *addr)
 {
+	struct rung rungs[LADDER_MAX];
+	uint32_t n = view->limiter.area == NULL
+			 ? 0
+			 : ladder_rungs(view->config, addr, rungs);
+	uint64_t most = 0;
+	for (uint32_t i = 0; i < n; i++) {
+		const struct limiter_entry *entry = limiter_find(&view->limiter,
+		    limiter_rung_hash(&view->limiter, &rungs[i]));
+		uint64_t left =
+		    entry == NULL ? 0 : limiter_ban_left(entry, clock_ms());
+		most = left > most ? left : most;
+	}
+	return most;
+}
+
+/* When a refusal ends by itself; otherwise whoever may end it. */
+static const char *
+until_text(const struct view *view, const struct addr *addr,
+    const struct admission_result *result, char buf[LOG_TIME_MAX])
+{
+	switch (result->admission) {
+	case ADMISSION_BANNED:
+		return log_time_text(
+		    ((uint64_t)time(NULL) * 1000 + ban_left(view, addr)) * 1000,
+		    buf);
+	case ADMISSION_DENIED:
+	case ADMISSION_NOT_ALLOWED:
+	case ADMISSION_UNTRUSTED:
+		return "the configuration is another";
+	case ADMISSION_CONNECTIONS:
+	case ADMISSION_PREAUTH:
+		return "some of its connections end";
+	case ADMISSION_RATE:
+		return "it connects less often";
+	case ADMISSION_TABLE:
+	case ADMISSION_MEMORY:
+		return "there is room";
+	case ADMISSION_ADMIT:
+	case ADMISSION_MAX:
+		break;
+	}
+	return "";
+}
+
+/* What each listener would decide now. */
+static void
+put_rules(const struct view *view, const struct addr *addr, struct reply *reply)
+{
+	const struct config *config = view->config;
+	const struct limiter *limiter =
+	    view->limiter.area == NULL ? NULL : &view->limiter;
 	for (uint32_t i = 0; i < config->listens.n; i++) {
-		const struct config_listen *listen =
-		    config_listen_at(config, i);
-		enum admission admission = admission_of_client(config, i, addr);
+		struct admission_result result;
+		char until[LOG_TIME_MAX];
 		struct row row;
 		struct outbuf *out = row_begin(&row);
-		json_text(out, "listener", config_span(config, listen->name));
+		admission_peek(limiter, config, i, addr, clock_ms(), &result);
+		json_text(out, "listener",
+		    config_span(config, config_listen_at(config, i)->name));
 		json_str(out, "refused",
-		    admission == ADMISSION_ADMIT ? "no" : "yes");
-		json_str(out, "rule", admission_name(admission));
+		    result.refused			  ? "yes"
+		    : result.admission == ADMISSION_ADMIT ? "no"
+							  : "only observed");
+		json_str(out, "rule", admission_name(result.admission));
+		json_str(out, "until", until_text(view, addr, &result, until));
 		row_end(&row, reply);
 	}
 }
@@ -58,7 +114,7 @@ command_why(struct command *command, struct reply *reply)
 		return row_fail(reply, "this is no IP address");
 	addr_unmap(&addr);
 	if (view->config != NULL)
-		put_rules(view->config, &addr, reply);
+		put_rules(view, &addr, reply);
 	const struct trace_client *client = trace_client(view->trace, &addr);
 	for (uint32_t age = 0; client != NULL; age++) {
 		const struct trace_event *event = trace_event(client, age);

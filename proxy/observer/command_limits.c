@@ -83,24 +83,6 @@ put_entry(const struct view *view, const struct limiter_entry *entry,
 	row_end(&row, reply);
 }
 
-static const char *
-verdict_text(enum limiter_verdict verdict)
-{
-	switch (verdict) {
-	case LIMITER_ADMIT:
-		return "admit";
-	case LIMITER_BANNED:
-		return admission_name(ADMISSION_BANNED);
-	case LIMITER_CONNECTIONS:
-		return admission_name(ADMISSION_CONNECTIONS);
-	case LIMITER_RATE:
-		return admission_name(ADMISSION_RATE);
-	case LIMITER_FULL:
-		return admission_name(ADMISSION_TABLE);
-	}
-	return "unknown";
-}
-
 static void
 put_decisions(
     const struct view *view, const struct addr *addr, struct reply *reply)
@@ -108,16 +90,14 @@ put_decisions(
 	const struct config *config = view->config;
 	bool exempt = admission_is_exempt(config, addr);
 	for (uint32_t i = 0; i < config->listens.n; i++) {
-		enum admission admission = admission_of_client(config, i, addr);
-		const char *decision = admission_name(admission);
-		if (admission == ADMISSION_ADMIT && !exempt)
-			decision = verdict_text(limiter_peek(
-			    &view->limiter, config, addr, clock_ms()));
+		struct admission_result result;
+		admission_peek(
+		    &view->limiter, config, i, addr, clock_ms(), &result);
 		struct row row;
 		struct outbuf *out = row_begin(&row);
 		json_text(out, "listener",
 		    config_span(config, config_listen_at(config, i)->name));
-		json_str(out, "decision", decision);
+		json_str(out, "decision", admission_name(result.admission));
 		json_bool(out, "exempt", exempt);
 		json_bool(out, "observe", config->limits.observe);
 		row_end(&row, reply);

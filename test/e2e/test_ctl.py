@@ -167,7 +167,8 @@ def test_why(gateway):
         client.login(password="s3cret-wrong")
     gateway.wait_event("session", user=USER)
     found = rows(gateway, "why", CLIENT)
-    assert found[0] == {"listener": "imaps", "refused": "no", "rule": "admit"}
+    assert found[0] == {"listener": "imaps", "refused": "no", "rule": "admit",
+                        "until": ""}
     events = [row for row in found if "ts" in row]
     assert {"login", "session"} <= {row["event"] for row in events}
     assert any(row["verdict"] == "failed" and row["user"] == USER
