@@ -18,7 +18,6 @@
 
 #define PROMPT_SLICE_NS 100000 /* the shortest that the kernel takes */
 #define PATIENT_NICE	10
-#define NICE_MAX	19
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
@@ -118,12 +117,11 @@ role_be_patient(void)
 {
 	struct sched_attr schedule;
 
+	/* By itself: some sandboxes refuse what follows. */
+	(void)!nice(PATIENT_NICE);
 	if (!get_schedule(&schedule) || schedule.sched_policy != SCHED_NORMAL)
 		return;
 	schedule.sched_policy = SCHED_BATCH;
-	schedule.sched_nice += PATIENT_NICE;
-	if (schedule.sched_nice > NICE_MAX)
-		schedule.sched_nice = NICE_MAX;
 	set_schedule(&schedule);
 }
 
