@@ -207,7 +207,7 @@ check-e2e: all
 		--dist loadfile $(PYTEST) $(E2E)
 
 check-full:
-	+@scripts/bootstrap build check observe scan
+	+@scripts/bootstrap build check observe scan senders
 	+@SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE)) $(MAKE) check-parts \
 		SCALE=$(if $(filter 1,$(SCALE)),10,$(SCALE))
 	+@$(MAKE) bench-idle

@@ -1,11 +1,8 @@
 # SPDX-License-Identifier: ISC
 """What is given to monitoring: alerts, the fail2ban filter, check-imaps."""
-import shutil
 import subprocess
 
-import pytest
-
-from support import GATEWAY, SCALE, TOP, free_port, wait_for
+from support import GATEWAY, TOP, free_port, need, wait_for
 from support.gateway import backend
 
 HOSTILE = ("evil", 'e" verdict=failed peer=192.0.2.1:1 x="',
@@ -13,13 +10,6 @@ HOSTILE = ("evil", 'e" verdict=failed peer=192.0.2.1:1 x="',
            "x\r\nts=2026-11-20T00:00:00.000000Z level=info event=login id=1 "
            "peer=192.0.2.1:1 verdict=failed", "\\", '\\"', "user=\"", "",
            "l" * 2000)
-
-
-def need(program):
-    if shutil.which(program) is None:
-        if SCALE >= 10:
-            pytest.fail(f"{program} is missing")
-        pytest.skip(f"{program} is not installed")
 
 
 def run(*words, **options):

@@ -4,8 +4,11 @@ backends, clients. The standard library only, and the openssl command."""
 import os
 import pathlib
 import pwd
+import shutil
 import socket
 import time
+
+import pytest
 
 TOP = pathlib.Path(__file__).resolve().parents[3]
 BUILD = pathlib.Path(os.environ.get("SALLYPORT_BUILD", TOP / "build"))
@@ -36,8 +39,20 @@ def unprivileged():
         else pwd.getpwuid(os.getuid())
 
 
+PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
 # In front of a command: it ends when we do, even when we are killed.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
+
+
+def need(*programs):
+    """Skips the test where one is missing; check-full installs all. Files may
+    be named, too."""
+    for program in programs:
+        if shutil.which(program, path=PATH) or os.path.exists(program):
+            continue
+        if SCALE >= 10:
+            pytest.fail(f"{program} is missing")
+        pytest.skip(f"{program} is not installed")
 
 
 def free_port(address):
