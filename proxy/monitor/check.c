@@ -416,8 +416,10 @@ connect_tcp(struct check *check)
 		return error;
 	uv_tcp_nodelay(&check->stream.tcp, 1);
 	addr_to_sockaddr(&check->probe.backend.endpoint.addr, &sa);
-	return uv_tcp_connect(&check->connect, &check->stream.tcp,
+	error = uv_tcp_connect(&check->connect, &check->stream.tcp,
 	    (struct sockaddr *)&sa, on_connect);
+	/* It has an address, but no port: that says nothing of the backend. */
+	return error == UV_EADDRNOTAVAIL ? UV_ENOBUFS : error;
 }
 
 static int

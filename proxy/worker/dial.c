@@ -23,17 +23,6 @@ bind_source(int fd, const struct addr *source)
 	return bind(fd, (const struct sockaddr *)&sa, len);
 }
 
-static const struct addr *
-pick_source(const struct backend *backend)
-{
-	uint32_t random;
-
-	if (backend->n_sources == 0)
-		return NULL;
-	tls_random(&random, sizeof(random));
-	return &backend->sources[random % backend->n_sources];
-}
-
 static void
 set_options(int fd, const struct config_pool *pool)
 {
@@ -63,13 +52,13 @@ on_connected(uv_connect_t *request, int status)
 }
 
 static int
-open_tcp(struct conn *conn, const struct backend *backend)
+open_tcp(
+    struct conn *conn, const struct backend *backend, const struct addr *source)
 {
 	struct peer *peer = conn->backend;
 	int family =
 	    backend->endpoint.addr.family == ADDR_IPV4 ? AF_INET : AF_INET6;
 	int fd = socket(family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	const struct addr *source = pick_source(backend);
 
 	if (fd < 0)
 		return -errno;
@@ -86,7 +75,8 @@ open_tcp(struct conn *conn, const struct backend *backend)
 }
 
 static int
-connect_peer(struct conn *conn, const struct backend *backend)
+connect_peer(
+    struct conn *conn, const struct backend *backend, const struct addr *source)
 {
 	struct peer *peer = conn->backend;
 	uv_connect_t *request = malloc(sizeof(*request));
@@ -100,7 +90,7 @@ connect_peer(struct conn *conn, const struct backend *backend)
 		    on_connected);
 		return 0;
 	}
-	int result = open_tcp(conn, backend);
+	int result = open_tcp(conn, backend, source);
 	if (result == 0) {
 		addr_to_sockaddr(&backend->endpoint.addr, &sa);
 		result = uv_tcp_connect(request, &peer->uv.tcp,
@@ -125,6 +115,8 @@ why_not(int status)
 	case UV_EMFILE:
 	case UV_ENFILE:
 		return "no_descriptors";
+	case UV_ENOMEM:
+		return "memory";
 	case UV_ENETUNREACH:
 	case UV_EHOSTUNREACH:
 		return "unreachable";
@@ -133,15 +125,16 @@ why_not(int status)
 	}
 }
 
-const char *
-dial_start(struct conn *conn)
+/* source NULL: whatever the system takes. */
+static int
+dial_from(
+    struct conn *conn, const struct backend *backend, const struct addr *source)
 {
-	const struct backend *backend = session_backend(&conn->session);
 	struct peer *peer = calloc(1, sizeof(*peer));
 	uv_loop_t *loop = &conn->worker->loop;
 
 	if (peer == NULL)
-		return "memory";
+		return UV_ENOMEM;
 	peer->conn = conn;
 	peer->side = SIDE_BACKEND;
 	if (backend->endpoint.path[0] != '\0')
@@ -152,12 +145,35 @@ dial_start(struct conn *conn)
 	conn->backend = peer;
 	conn->open_handles++;
 	conn->worker->n_backends++;
-	int result = connect_peer(conn, backend);
+	int result = connect_peer(conn, backend, source);
 	if (result == 0)
-		return NULL;
+		return 0;
 	conn_close_peer(peer);
 	conn->backend = NULL;
-	return why_not(result);
+	return result;
+}
+
+const char *
+dial_start(struct conn *conn)
+{
+	const struct backend *backend = session_backend(&conn->session);
+	uint32_t n = backend->n_sources, first;
+	int result = UV_EADDRNOTAVAIL;
+	bool has_source = false;
+
+	tls_random(&first, sizeof(first));
+	/* Where one address has no port left, the next may. */
+	for (uint32_t i = 0; i < n && result == UV_EADDRNOTAVAIL; i++) {
+		const struct addr *source =
+		    &backend->sources[(first % n + i) % n];
+		if (source->family != backend->endpoint.addr.family)
+			continue;
+		has_source = true;
+		result = dial_from(conn, backend, source);
+	}
+	if (!has_source)
+		result = dial_from(conn, backend, NULL);
+	return result == 0 ? NULL : why_not(result);
 }
 
 void

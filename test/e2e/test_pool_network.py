@@ -1,0 +1,216 @@
+# SPDX-License-Identifier: ISC
+"""Names and source addresses, in a network namespace of its own: there the
+resolver is ours, and there are few ports."""
+import os
+import pathlib
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from support import BACKEND, DIALLER, wait_for
+from support.gateway import backend
+
+INSIDE = "SALLYPORT_POOL_NETNS"
+RESOLVER = "127.0.0.1"
+N_PORTS = 12
+SOURCES = (DIALLER, "127.0.0.5")
+PREPARE = f"""set -e
+ip link set lo up
+echo nameserver {RESOLVER} >"$RESOLV"
+mount --bind "$RESOLV" /etc/resolv.conf
+exec "$@"
+"""
+
+
+def can_have_a_namespace():
+    return os.getuid() == 0 and shutil.which("ip") is not None and \
+        pathlib.Path("/etc/resolv.conf").exists() and \
+        subprocess.run(["unshare", "--net", "--mount", "true"],
+                       capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.skipif(INSIDE in os.environ or not can_have_a_namespace(),
+                    reason="needs root and a network namespace")
+def test_in_a_namespace(scratch):
+    done = subprocess.run(
+        ["unshare", "--net", "--mount", "--propagation", "private", "sh",
+         "-c", PREPARE, "sh", sys.executable, "-B", "-m", "pytest", "-p",
+         "no:cacheprovider", "-q", str(pathlib.Path(__file__))],
+        env={**os.environ, INSIDE: "1", "RESOLV": str(scratch / "resolv")},
+        capture_output=True, text=True, timeout=180, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+inside = pytest.mark.skipif(INSIDE not in os.environ,
+                            reason="runs in the namespace")
+A, AAAA = 1, 28
+
+
+class Resolver:
+    """Answers what `records` has: {name: [addresses]}; others: there is no
+    such name. `broken`: SERVFAIL for everything."""
+
+    def __init__(self):
+        self.records, self.broken, self.asked = {}, False, []
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((RESOLVER, 53))
+        self.thread = threading.Thread(target=self._serve)
+        self.thread.start()
+
+    def _serve(self):
+        while data := self.socket.recvfrom(2048):
+            if not data[0]:
+                break
+            self.socket.sendto(self._answer(data[0]), data[1])
+
+    def stop(self):
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
+            ours.sendto(b"", (RESOLVER, 53))
+        self.thread.join()
+        self.socket.close()
+
+    def _answer(self, data):
+        labels, at = [], 12
+        while data[at]:
+            labels.append(data[at + 1:at + 1 + data[at]].decode())
+            at += 1 + data[at]
+        kind = struct.unpack("!H", data[at + 1:at + 3])[0]
+        name = ".".join(labels).lower()
+        self.asked.append((name, kind))
+        addresses = [] if self.broken else self.records.get(name, [])
+        family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
+        found = [socket.inet_pton(family, text) for text in addresses
+                 if (":" in text) == (kind == AAAA)] if family else []
+        code = 2 if self.broken else 0 if name in self.records else 3
+        head = data[:2] + struct.pack("!5H", 0x8180 | code, 1, len(found),
+                                      0, 0)
+        return head + data[12:at + 5] + b"".join(
+            struct.pack("!HHHIH", 0xc00c, kind, 1, 1, len(octets)) + octets
+            for octets in found)
+
+
+@pytest.fixture
+def resolver():
+    made = Resolver()
+    yield made
+    made.stop()
+
+
+def up(gateway):
+    """The addresses of backends that are up."""
+    return sorted(row["address"].rsplit(":", 1)[0]
+                  for row in gateway.ctl("backends") if row["state"] == "up")
+
+
+@inside
+def test_names(make_gateway, make_backend, resolver):
+    """Every address is a backend, of both families; a change is followed, and
+    a name that is gone or whose resolver fails keeps what it had."""
+    first = make_backend()
+    port = first.port
+    others = [make_backend(address=f"127.0.0.{n}", port=port)
+              for n in (6, 7)]
+    resolver.records["mail.test"] = [BACKEND, "127.0.0.6"]
+    gateway = make_gateway(
+        {"a": {"address": f"mail.test:{port}"}},
+        pool={"resolve_interval": "1s", "balance": "round_robin"}).start()
+    gateway.wait_up()
+    wait_for(lambda: up(gateway) == [BACKEND, "127.0.0.6"])
+    assert ("mail.test", AAAA) in resolver.asked
+    for _ in range(6):
+        gateway.login().close()
+    assert first.logins() and others[0].logins()
+    stays = gateway.login()
+    resolver.records["mail.test"] = ["127.0.0.6", "127.0.0.7"]
+    wait_for(lambda: up(gateway) == ["127.0.0.6", "127.0.0.7"])
+    assert stays.result("NOOP").startswith(b"OK")
+    for broken in (False, True):
+        resolver.records.pop("mail.test", None)
+        resolver.broken = broken
+        asked = len(resolver.asked)
+        wait_for(lambda: len(resolver.asked) > asked + 4, 20)
+        assert up(gateway) == ["127.0.0.6", "127.0.0.7"]
+    assert gateway.wait_event("warning", name="mail.test")
+    gateway.login().close()
+    resolver.broken = False
+    resolver.records["mail.test"] = [BACKEND]
+    wait_for(lambda: up(gateway) == [BACKEND], 20)
+    gateway.wait_event("warning", name="mail.test", why="resolved")
+    stays.close()
+
+
+@inside
+def test_both_families(make_gateway, make_backend, resolver):
+    four = make_backend()
+    six = socket.socket(socket.AF_INET6)
+    six.bind(("::1", four.port))
+    six.listen()
+    seen = []
+
+    def serve():
+        while True:
+            try:
+                sock, peer = six.accept()
+            except OSError:
+                return
+            seen.append(peer[0])
+            sock.close()
+    threading.Thread(target=serve, daemon=True).start()
+    resolver.records["both.test"] = [BACKEND, "::1"]
+    # a source of one family is for addresses of this family
+    gateway = make_gateway({"a": {"address": f"both.test:{four.port}",
+                                  "source_ip": DIALLER}}).start()
+    gateway.wait_up()
+    wait_for(lambda: seen)
+    assert seen[0] == "::1"
+    gateway.login().close()
+    rows = gateway.ctl("backends")
+    assert sorted(row["address"] for row in rows) == \
+        [f"127.0.0.4:{four.port}", f"[::1]:{four.port}"]
+    assert {c.peer[0] for c in four.connections} == {DIALLER}
+    six.close()
+
+
+@pytest.fixture
+def few_ports():
+    path = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
+    before = path.read_text()
+
+    def limit():
+        path.write_text(f"41000 {41000 + N_PORTS - 1}")
+    yield limit
+    path.write_text(before)
+
+
+@inside
+def test_source_addresses(make_gateway, make_backend, few_ports):
+    """With two of them there are twice as many sessions; who has none left
+    is told so, and the backend is not to blame."""
+    server = make_backend()
+    gateway = make_gateway(
+        {"a": {**backend(server), "source_ip": ", ".join(SOURCES)}},
+        pool={"wait_for_backend": "0s", "check_interval": "10m"}).start()
+    gateway.wait_up()
+    wait_for(lambda: gateway.events("backend", state="up"))
+    server.wait_for_probe()
+    clients = [gateway.client() for _ in range(2 * N_PORTS + 4)]
+    few_ports()
+    answers = []
+    for client in clients:
+        client.greeting()
+        answers.append(client.login()[-1])
+    assert all(b" OK" in answer for answer in answers[:2 * N_PORTS]), answers
+    assert all(b" NO [UNAVAILABLE]" in answer
+               for answer in answers[2 * N_PORTS:]), answers
+    peers = [c.peer[0] for c in server.logins()]
+    assert [peers.count(source) for source in SOURCES] == [N_PORTS] * 2
+    gateway.wait_event("login", verdict="unavailable", why="no_source_port")
+    assert not gateway.events("backend", state="ejected")
+    assert not gateway.events("backend", state="down")
+    for client in clients:
+        client.close()
