@@ -178,6 +178,17 @@ grammar_end_string(struct grammar *grammar)
 	grammar->n_strings++;
 }
 
+/*
+ * Of an atom that is an argument of LOGIN. Clients send names such as
+ * user*master, user%domain and DOMAIN\user bare, and servers take them; the
+ * backend is sent a string.
+ */
+static bool
+is_login_char(uint8_t c)
+{
+	return imap_is_astring_char(c) || c == '%' || c == '*' || c == '\\';
+}
+
 static void
 step_arg(struct grammar *grammar, uint8_t c)
 {
@@ -187,7 +198,7 @@ step_arg(struct grammar *grammar, uint8_t c)
 		grammar->state = STATE_QUOTED;
 	} else if (c == '{') {
 		grammar->state = STATE_LITERAL;
-	} else if (!is_id && imap_is_astring_char(c)) {
+	} else if (!is_id && is_login_char(c)) {
 		grammar->state = STATE_ATOM;
 		put_string_octet(grammar, c);
 	} else if (is_id && !is_id_key(grammar) && (c == 'N' || c == 'n')) {
@@ -215,13 +226,13 @@ step_after(struct grammar *grammar, uint8_t c)
 static void
 step_atom(struct grammar *grammar, uint8_t c)
 {
-	if (imap_is_astring_char(c)) {
+	if (is_login_char(c)) {
 		put_string_octet(grammar, c);
 	} else {
 		grammar_end_string(grammar);
 		if (grammar->state == STATE_AFTER)
 			step_after(grammar, c);
-		else
+		else if (c != ' ')
 			grammar_reject(grammar);
 	}
 }
@@ -327,7 +338,7 @@ end_name(struct grammar *grammar, bool has_more)
 		grammar->state = STATE_MECHANISM;
 		break;
 	}
-	if (has_more == (grammar->state == STATE_END))
+	if (!has_more && grammar->state != STATE_END)
 		grammar_reject(grammar);
 }
 
@@ -361,7 +372,6 @@ step_mechanism(struct grammar *grammar, uint8_t c)
 {
 	if (c == ' ' && grammar->n_word > 0) {
 		grammar->state = STATE_INITIAL;
-		grammar->command.has_initial = true;
 		return;
 	}
 	char upper = mechanism_char(c);
@@ -375,10 +385,12 @@ step_mechanism(struct grammar *grammar, uint8_t c)
 static void
 step_initial(struct grammar *grammar, uint8_t c)
 {
-	if (c > ' ' && c < 0x7f && c != '{')
+	if (c > ' ' && c < 0x7f && c != '{') {
+		grammar->command.has_initial = true;
 		grammar_collect(grammar, span_of(&c, 1));
-	else
+	} else {
 		grammar_reject(grammar);
+	}
 }
 
 static void
@@ -448,8 +460,12 @@ grammar_octet(struct grammar *grammar, uint8_t c)
 	case STATE_NIL:
 		step_nil(grammar, c);
 		break;
-	case STATE_LITERAL:
 	case STATE_END:
+		/* A blank at the end of a line is nothing. */
+		if (c != ' ')
+			grammar_reject(grammar);
+		break;
+	case STATE_LITERAL:
 		grammar_reject(grammar);
 		break;
 	case STATE_SKIP:
@@ -466,8 +482,9 @@ grammar_end_line(struct grammar *grammar)
 		grammar_end_string(grammar);
 	else if (grammar->state == STATE_MECHANISM && grammar->n_word > 0)
 		grammar->state = STATE_END;
-	else if (grammar->state == STATE_INITIAL && grammar->pending.len > 0) {
-		take_pending(grammar, &grammar->command.initial);
+	else if (grammar->state == STATE_INITIAL) {
+		if (grammar->command.has_initial)
+			take_pending(grammar, &grammar->command.initial);
 		grammar->state = STATE_END;
 	}
 	if (grammar->state != STATE_END && grammar->state != STATE_SKIP)

@@ -89,6 +89,21 @@ say_unavailable(struct session *session, const char *why)
 	back_after_refusal(session);
 }
 
+/* The backends are well, and none of them takes such credentials. */
+static void
+say_unsupported(struct session *session)
+{
+	struct outbuf *out = &session->env->text;
+
+	slot_add(&session->env->slot->logins_refused, 1);
+	report_login(
+	    session, "refused", "CANNOT", session->preauth->last_trouble);
+	outbuf_puts(out, session->preauth->tag);
+	outbuf_puts(
+	    out, " NO [CANNOT] Unsupported authentication mechanism.\r\n");
+	back_after_refusal(session);
+}
+
 /* Looks again soon, as long as the client may be made to wait. */
 static void
 wait_for_backend(struct session *session, uint64_t pause_ms, const char *why)
@@ -100,7 +115,7 @@ wait_for_backend(struct session *session, uint64_t pause_ms, const char *why)
 		say_unavailable(session, why);
 		return;
 	}
-	preauth->n_tried = 0;
+	preauth->n_tried = preauth->n_unable = 0;
 	preauth->attempt_deadline_ms = now + pause_ms;
 }
 
@@ -111,8 +126,13 @@ choose(struct session *session)
 	struct preauth *preauth = session->preauth;
 
 	ENSURE(session->dial == DIAL_NONE && preauth->login == NULL);
+	bool none_is_able =
+	    preauth->n_tried > 0 && preauth->n_unable == preauth->n_tried;
 	if (preauth->n_tried == BALANCE_TRIES_MAX) {
-		say_unavailable(session, preauth->last_trouble);
+		if (none_is_able)
+			say_unsupported(session);
+		else
+			say_unavailable(session, preauth->last_trouble);
 		return;
 	}
 	switch (env->ops->choose(
@@ -129,6 +149,10 @@ choose(struct session *session)
 		say_unavailable(session, "queue_full");
 		return;
 	case BALANCE_ALL_TRIED:
+		if (none_is_able) {
+			say_unsupported(session);
+			return;
+		}
 		wait_for_backend(
 		    session, BACKEND_RETRY_MS, preauth->last_trouble);
 		return;
@@ -210,7 +234,7 @@ attempt_start(struct session *session)
 		return;
 	}
 	preauth->phase = PHASE_ATTEMPT;
-	preauth->n_tried = 0;
+	preauth->n_unable = 0;
 	preauth->delay_until_ms = 0;
 	preauth->last_trouble = "none";
 	struct span user = session_user(session);
@@ -246,6 +270,16 @@ try_next(struct session *session, const char *why)
 	tally_backend_failure(&env->slot->tally, session->backend.index);
 	env->ops->outcome(
 	    env->arg, session, &session->preauth->backend, OUTCOME_FAILED, why);
+	session->preauth->last_trouble = why;
+	attempt_drop_backend(session);
+	choose(session);
+}
+
+/* It is well, but can do nothing with these credentials. */
+static void
+try_able(struct session *session, const char *why)
+{
+	session->preauth->n_unable++;
 	session->preauth->last_trouble = why;
 	attempt_drop_backend(session);
 	choose(session);
@@ -353,7 +387,8 @@ on_status(struct session *session, enum login_status status)
 {
 	struct session_env *env = session->env;
 	struct preauth *preauth = session->preauth;
-	const char *trouble = login_trouble_name(login_trouble(preauth->login));
+	enum login_trouble what = login_trouble(preauth->login);
+	const char *trouble = login_trouble_name(what);
 
 	switch (status) {
 	case LOGIN_WAIT:
@@ -373,6 +408,8 @@ on_status(struct session *session, enum login_status status)
 		/* The client answers the challenge that it was shown. */
 		if (preauth->phase == PHASE_CHALLENGE)
 			on_lost(session, trouble);
+		else if (what == TROUBLE_NO_MECHANISM)
+			try_able(session, trouble);
 		else
 			try_next(session, trouble);
 		break;

@@ -59,6 +59,7 @@ struct preauth {
 	uint64_t attempt_deadline_ms; /* connect, greeting, or the next look */
 	struct backend_ref tried[BALANCE_TRIES_MAX];
 	uint32_t n_tried;
+	uint32_t n_unable; /* of those, by their mechanisms */
 	uint64_t dialled_ms;
 	struct backend backend;
 	struct login *login;

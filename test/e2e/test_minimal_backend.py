@@ -79,3 +79,19 @@ def test_other_mechanisms_are_refused(gateway):
         assert "AUTH=CRAM-MD5" not in words
         assert client.result("AUTHENTICATE CRAM-MD5")[:2] in (b"NO", b"BA")
         assert client.result("NOOP").startswith(b"OK")
+
+
+def test_an_unsupported_mechanism_is_refused_at_once(make_gateway, server):
+    """Asked for all the same, it is no trouble of the backend's: the client
+    waits for none to come up, and is not told that there is none."""
+    gateway = make_gateway({"a": backend(server)},
+                           pool={"wait_for_backend": "5m"}).start()
+    gateway.wait_up()
+    with gateway.client() as client:
+        client.greeting()
+        assert client.result("AUTHENTICATE CRAM-MD5") \
+            .startswith(b"NO [CANNOT]")
+        assert b" OK" in client.login()[-1]
+    event = gateway.wait_event("login", verdict="refused")
+    assert event["code"] == "CANNOT" and event["why"] == "no_mechanism"
+    assert not gateway.events("backend", state="down")
