@@ -7,11 +7,12 @@ import time
 
 import pytest
 
-from support import CLIENT, USER, wait_for
+from support import CLIENT, SCALE, USER, wait_for
 from support.client import Client, tcp
 from support.gateway import backend
 
 V1 = b"PROXY TCP4 192.0.2.7 198.51.100.1 5555 993\r\n"
+HARNESS = b"PROXY TCP4 192.0.2.99 198.51.100.1 5555 993\r\n"
 SIGNATURE = b"\r\n\r\n\0\r\nQUIT\n"
 
 
@@ -31,7 +32,8 @@ def gateway(make_gateway, make_backend):
         listen={"proxy_protocol": "required", "proxy_from": f"{CLIENT}/32"},
         limits={"proxy_timeout": "1s"})
     # the harness itself has to say who it is
-    made.client = lambda before=V1, **o: Client(made.port, before=before, **o)
+    made.client = lambda before=HARNESS, **o: Client(made.port, before=before,
+                                                     **o)
     made._shakes_hands = lambda: shakes(made)
     made.login = lambda **o: made.client(**o).logged_in()
     made.start().wait_up()
@@ -67,6 +69,87 @@ def test_the_client_is_who_the_header_says(gateway, name):
                     else "192.0.2.7:5555")
 
 
+WITHOUT_ADDRESS = {
+    "v1 unknown": b"PROXY UNKNOWN\r\n",
+    "v1 unknown with a rest": b"PROXY UNKNOWN 192.0.2.7 198.51.100.1 5555 993\r\n",
+    "v2 unspecified": v2(family=0, body=b""),
+    "v2 udp": v2(family=0x12),
+    "v2 unix": v2(family=0x31, body=bytes(216)),
+    "v2 local": v2(command=0),
+    "v2 local with rubbish": v2(command=0, family=0, body=b"PROXY TCP4"),
+}
+
+
+@pytest.mark.parametrize("name", WITHOUT_ADDRESS)
+def test_a_header_without_an_address(gateway, name):
+    """Then it is the sender's own; what follows is TLS all the same."""
+    with gateway.login(before=WITHOUT_ADDRESS[name]) as client:
+        port = client.socket.getsockname()[1]
+    event = gateway.wait_event("session", user=USER)
+    assert event["peer"] == f"{CLIENT}:{port}"
+
+
+def places(header):
+    """Where to cut it: everywhere in check-full."""
+    step = 1 if SCALE >= 10 else 9
+    return range(1, len(header), step)
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_split_anywhere(gateway, name):
+    header = HEADERS[name]
+    for at in places(header):
+        client = Client(gateway.port, before=header[:at], handshake=False)
+        time.sleep(0.003)       # mostly it is read before the rest comes
+        client.socket.sendall(header[at:])
+        client.handshake()
+        client.logged_in().close()
+    wanted = "[2001:db8::7]:5555" if "six" in name else "192.0.2.7:5555"
+    ended = gateway.wait_events(len(places(header)), "session", user=USER)
+    assert {event["peer"] for event in ended} == {wanted}
+
+
+@pytest.mark.parametrize("name", HEADERS)
+def test_truncated_anywhere(gateway, name):
+    """The end comes before its last octet: no answer, no line in the log."""
+    header = HEADERS[name]
+    for at in places(header):
+        sock = tcp(gateway.port)
+        sock.sendall(header[:at])
+        sock.shutdown(socket.SHUT_WR)
+        assert sock.recv(1) == b"", at
+        sock.close()
+    gateway.login().close()
+    gateway.wait_event("session", user=USER)
+    assert not gateway.events("session", state="proxy")
+
+
+def test_a_slow_header(make_gateway, make_backend):
+    """Three seconds are not too long."""
+    made = make_gateway(
+        {"a": backend(make_backend())},
+        listen={"proxy_protocol": "required", "proxy_from": f"{CLIENT}/32"})
+    made._shakes_hands = lambda: shakes(made)
+    made.client = lambda before=V1, **o: Client(made.port, before=before, **o)
+    made.start().wait_up()
+    client = Client(made.port, before=V1[:9], handshake=False)
+    time.sleep(3.1)
+    client.socket.sendall(V1[9:])
+    client.handshake()
+    client.logged_in().close()
+
+
+def test_a_header_that_nobody_asked_for(make_gateway, make_backend):
+    """It is never guessed: on another listener it is no TLS."""
+    made = make_gateway({"a": backend(make_backend())}).start()
+    made.wait_up()
+    for header in HEADERS.values():
+        with pytest.raises(OSError):
+            Client(made.port, before=header)
+    ended = made.wait_events(len(HEADERS), "session", state="handshake")
+    assert {event["peer"].split(":")[0] for event in ended} == {CLIENT}
+
+
 def test_octet_by_octet(gateway):
     client = Client(gateway.port, handshake=False)
     for octet in V1:
@@ -100,6 +183,11 @@ BAD = {
     "v2 version": SIGNATURE + b"\x31\x11\x00\x0c" + bytes(12),
     "v2 short": SIGNATURE + b"\x21\x11\x00\x04" + bytes(4),
     "v2 fields": v2(tlvs=b"\x01\x00\x40x"),
+    "v2 half a field": v2(tlvs=b"\x01\x00"),
+    "v2 checksum": v2(tlvs=b"\x03\x00\x04abcd"),
+    "v2 command": v2(command=2),
+    "v2 family": v2(family=0x41),
+    "v2 length": SIGNATURE + b"\x21\x11\xff\xff" + bytes(600),
     "plain imap": b"a LOGIN b c\r\n",
 }
 
@@ -114,11 +202,15 @@ def test_no_header_in_time(gateway):
     assert 0.7 < closed(gateway, b"PROXY ") < 5
 
 
-def test_untrusted_source(gateway):
-    assert closed(gateway, V1, "127.0.0.5") < 4
-    assert not [e for e in gateway.events("session")
-                if e.get("peer", "").startswith("192.0.2.7") and
-                e.get("user")]
+@pytest.mark.parametrize("name", sorted({**HEADERS, **WITHOUT_ADDRESS}))
+def test_untrusted_source(gateway, name):
+    """Refused before a byte is read, whatever it claims."""
+    header = {**HEADERS, **WITHOUT_ADDRESS}[name]
+    assert closed(gateway, header, "127.0.0.5") < 4
+    event = gateway.wait_event("refused", why="proxy_untrusted")
+    assert event["peer"].startswith("127.0.0.5:")
+    assert {event["peer"].split(":")[0] for event in
+            gateway.events("session")} <= {"192.0.2.99"}
 
 
 def test_a_balancers_own_checks_are_quiet(gateway):
