@@ -146,6 +146,21 @@ channel_recv(int fd, struct message *out_message)
 	return CHANNEL_OK;
 }
 
+enum channel_result
+channel_read(int fd, uint32_t budget, channel_take *take, void *arg)
+{
+	struct message message;
+	bool going = true;
+	for (; going && budget > 0; budget--) {
+		enum channel_result result = channel_recv(fd, &message);
+		if (result != CHANNEL_OK)
+			return result;
+		going = take(arg, &message);
+		message_close_fds(&message);
+	}
+	return CHANNEL_OK;
+}
+
 void
 message_close_fds(struct message *message)
 {

@@ -106,6 +106,16 @@ enum channel_result channel_send(int fd, const struct message *message);
  * is not ours. The receiver owns the descriptors. */
 enum channel_result channel_recv(int fd, struct message *out_message);
 
+/*
+ * Hands up to `budget` messages to take(), which may keep their descriptors by
+ * message_take_fd(); the others are closed behind it. OK: there may be more
+ * (the budget is used up, or take() said false); AGAIN: there was no more.
+ */
+#define CHANNEL_NO_BUDGET UINT32_MAX
+typedef bool channel_take(void *arg, struct message *message);
+enum channel_result channel_read(
+    int fd, uint32_t budget, channel_take *take, void *arg);
+
 /* Closes the descriptors of a received message that nobody took. */
 void message_close_fds(struct message *message);
 

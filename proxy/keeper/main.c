@@ -44,7 +44,6 @@ struct keeper {
 	struct key_set *old;
 	uint64_t old_until_ms;
 	uint64_t stood_back_us;
-	struct message message;
 	bool stopping;
 };
 
@@ -134,9 +133,10 @@ on_hello(const struct message *message)
 		role_fatal("this is another version's master");
 }
 
-static void
-on_message(struct keeper *keeper, struct message *message)
+static bool
+on_message(void *arg, struct message *message)
 {
+	struct keeper *keeper = arg;
 	switch (message->type) {
 	case MESSAGE_HELLO:
 		on_hello(message);
@@ -159,25 +159,15 @@ on_message(struct keeper *keeper, struct message *message)
 	default: /* of no concern to the keeper */
 		break;
 	}
-	message_close_fds(message);
+	return !keeper->stopping;
 }
 
 static void
 on_channel(struct keeper *keeper)
 {
-	while (!keeper->stopping) {
-		struct message *message = &keeper->message;
-		switch (channel_recv(ROLE_CHANNEL_FD, message)) {
-		case CHANNEL_OK:
-			on_message(keeper, message);
-			break;
-		case CHANNEL_AGAIN:
-			return;
-		case CHANNEL_CLOSED:
-			keeper->stopping = true;
-			break;
-		}
-	}
+	if (channel_read(ROLE_CHANNEL_FD, CHANNEL_NO_BUDGET, on_message,
+		keeper) == CHANNEL_CLOSED)
+		keeper->stopping = true;
 }
 
 /* Returns how long poll() may wait: for ever, or until the old set goes. */

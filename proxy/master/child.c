@@ -27,6 +27,8 @@
 #define QUICK_MS      10000 /* a death this soon after the start is a quick one */
 #define LEAVE_MS      1000 /* from the end of the channel to the exit */
 #define RETRY_SEND_MS 10
+/* Of one role: others have something to say, too. */
+#define MESSAGES_PER_TURN 16
 
 /* A message that waits; as much of it as is needed. */
 struct queued {
@@ -216,9 +218,10 @@ on_ack(struct child *child, const struct message *message)
 	reload_acked(child->master);
 }
 
-static void
-on_message(struct child *child, const struct message *message)
+static bool
+on_message(void *arg, struct message *message)
 {
+	struct child *child = arg;
 	switch (message->type) {
 	case MESSAGE_READY:
 		on_ready(child);
@@ -247,6 +250,7 @@ on_message(struct child *child, const struct message *message)
 		break;
 	}
 	master_wake(child->master);
+	return true;
 }
 
 static void
@@ -270,27 +274,22 @@ close_channel(struct child *child)
 }
 
 static void
+hear(struct child *child, uint32_t budget)
+{
+	if (channel_read(child->channel, budget, on_message, child) !=
+	    CHANNEL_CLOSED)
+		return;
+	close_channel(child);
+	child->kill_at_ms = master_now_ms(child->master) + LEAVE_MS;
+	master_wake(child->master);
+}
+
+static void
 on_channel(uv_poll_t *poll, int status, int events)
 {
-	struct child *child = poll->data;
-	struct message message;
 	(void)status;
 	(void)events;
-	while (child->channel >= 0) {
-		enum channel_result result =
-		    channel_recv(child->channel, &message);
-		if (result == CHANNEL_AGAIN)
-			return;
-		if (result == CHANNEL_CLOSED) {
-			close_channel(child);
-			child->kill_at_ms =
-			    master_now_ms(child->master) + LEAVE_MS;
-			master_wake(child->master);
-			return;
-		}
-		message_close_fds(&message);
-		on_message(child, &message);
-	}
+	hear(poll->data, MESSAGES_PER_TURN);
 }
 
 /* --- its life ------------------------------------------------------------- */
@@ -442,8 +441,8 @@ child_died(struct child *child, int status)
 	 * nothing may be sent to it. */
 	pid_t pid = child->pid;
 	child->pid = 0;
-	if (child->poll != NULL)
-		on_channel(child->poll, 0, UV_READABLE);
+	if (child->channel >= 0)
+		hear(child, CHANNEL_NO_BUDGET);
 	child->pid = pid;
 	bool was_ready = child->ready;
 	report_death(child, status);

@@ -260,9 +260,11 @@ on_start(struct monitor *monitor)
 	monitor_check_ready(monitor);
 }
 
-static void
-on_message(struct monitor *monitor, struct message *message)
+static bool
+on_message(void *arg, struct message *message)
 {
+	struct monitor *monitor = arg;
+
 	switch (message->type) {
 	case MESSAGE_HELLO:
 		on_hello(monitor, message);
@@ -305,29 +307,18 @@ on_message(struct monitor *monitor, struct message *message)
 		/* Not for this role. */
 		break;
 	}
+	return true;
 }
 
 /* As many messages as are there: the start is a burst of them. */
 static void
 on_channel(uv_poll_t *handle, int status, int events)
 {
-	struct monitor *monitor = handle->data;
-	struct message message;
-
 	(void)status;
 	(void)events;
-	for (;;) {
-		switch (channel_recv(ROLE_CHANNEL_FD, &message)) {
-		case CHANNEL_AGAIN:
-			return;
-		case CHANNEL_CLOSED:
-			exit(0);
-		case CHANNEL_OK:
-			break;
-		}
-		on_message(monitor, &message);
-		message_close_fds(&message);
-	}
+	if (channel_read(ROLE_CHANNEL_FD, CHANNEL_NO_BUDGET, on_message,
+		handle->data) == CHANNEL_CLOSED)
+		exit(0);
 }
 
 static void

@@ -77,7 +77,6 @@ struct observer {
 	struct http http;
 	struct ledger ledger;
 	struct history history;
-	struct message message;
 	bool stopping;
 };
 
@@ -299,9 +298,10 @@ on_ticket(struct observer *observer, const struct message *message)
 		observer->ledger.ticket_ms[message->slot] = message->arg;
 }
 
-static void
-on_message(struct observer *observer, struct message *message)
+static bool
+on_message(void *arg, struct message *message)
 {
+	struct observer *observer = arg;
 	switch (message->type) {
 	case MESSAGE_HELLO:
 		on_hello(observer, message);
@@ -348,7 +348,7 @@ on_message(struct observer *observer, struct message *message)
 	default: /* of no concern to the observer */
 		break;
 	}
-	message_close_fds(message);
+	return !observer->stopping;
 }
 
 static void
@@ -365,18 +365,14 @@ static void
 on_channel(uv_poll_t *poll, int status, int events)
 {
 	struct observer *observer = poll->data;
-	struct message *message = &observer->message;
 	(void)events;
-	enum channel_result result = CHANNEL_OK;
-	while (status == 0 && !observer->stopping && result == CHANNEL_OK) {
-		result = channel_recv(ROLE_CHANNEL_FD, message);
-		if (result == CHANNEL_OK)
-			on_message(observer, message);
-	}
-	if (status != 0 || result == CHANNEL_CLOSED || observer->stopping) {
-		read_last_events(observer);
-		exit(0);
-	}
+	if (status == 0 &&
+	    channel_read(ROLE_CHANNEL_FD, CHANNEL_NO_BUDGET, on_message,
+		observer) != CHANNEL_CLOSED &&
+	    !observer->stopping)
+		return;
+	read_last_events(observer);
+	exit(0);
 }
 
 static void

@@ -294,9 +294,11 @@ kick(struct worker *worker, const struct message *message)
 	}
 }
 
-static void
-take(struct worker *worker, struct message *message)
+static bool
+take(void *arg, struct message *message)
 {
+	struct worker *worker = arg;
+
 	switch ((enum message_type)message->type) {
 	case MESSAGE_HELLO:
 		take_hello(worker, message);
@@ -331,23 +333,18 @@ take(struct worker *worker, struct message *message)
 	default:
 		break;
 	}
-	message_close_fds(message);
+	return true;
 }
 
 static void
 on_channel(uv_poll_t *poll, int status, int events)
 {
 	struct worker *worker = poll->data;
-	struct message message;
-	enum channel_result result;
 
 	(void)events;
 	worker_touch_clock(worker);
-	if (status < 0)
-		leave(worker);
-	while ((result = channel_recv(ROLE_CHANNEL_FD, &message)) == CHANNEL_OK)
-		take(worker, &message);
-	if (result == CHANNEL_CLOSED)
+	if (status < 0 || channel_read(ROLE_CHANNEL_FD, CHANNEL_NO_BUDGET, take,
+			      worker) == CHANNEL_CLOSED)
 		leave(worker);
 }
 

@@ -206,6 +206,52 @@ malformed_is_closed_and_leaks_nothing(void **state)
 	}
 }
 
+struct taken {
+	uint32_t n;
+	uint64_t last;
+	bool enough;
+};
+
+static bool
+take(void *arg, struct message *message)
+{
+	struct taken *taken = arg;
+	taken->n++;
+	taken->last = message->arg;
+	return !taken->enough;
+}
+
+static void
+reading_keeps_to_its_budget(void **state)
+{
+	(void)state;
+	int fds[2];
+	struct taken taken = {0};
+	make_pair(fds);
+	for (uint64_t i = 1; i <= 10; i++) {
+		struct message message = {.type = 1, .arg = i};
+		message.fds[0] = fds[0];
+		message.n_fds = 1;
+		assert_int_equal(channel_send(fds[0], &message), CHANNEL_OK);
+	}
+	unsigned int before = count_fds();
+	assert_int_equal(channel_read(fds[1], 4, take, &taken), CHANNEL_OK);
+	assert_int_equal(taken.n, 4);
+	assert_int_equal(taken.last, 4);
+	taken.enough = true;
+	assert_int_equal(channel_read(fds[1], 4, take, &taken), CHANNEL_OK);
+	assert_int_equal(taken.last, 5);
+	taken.enough = false;
+	assert_int_equal(channel_read(fds[1], CHANNEL_NO_BUDGET, take, &taken),
+	    CHANNEL_AGAIN);
+	assert_int_equal(taken.n, 10);
+	assert_int_equal(taken.last, 10);
+	assert_int_equal(count_fds(), before); /* what nobody took is closed */
+	close(fds[0]);
+	assert_int_equal(channel_read(fds[1], 4, take, &taken), CHANNEL_CLOSED);
+	close(fds[1]);
+}
+
 int
 main(void)
 {
@@ -215,6 +261,7 @@ main(void)
 	    cmocka_unit_test(untaken_descriptors_are_closed),
 	    cmocka_unit_test(end_of_the_other_side_is_closed),
 	    cmocka_unit_test(full_socket_is_again),
+	    cmocka_unit_test(reading_keeps_to_its_budget),
 	    cmocka_unit_test(malformed_is_closed_and_leaks_nothing),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
