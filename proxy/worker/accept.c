@@ -133,10 +133,16 @@ accept_resume(struct worker *worker)
 		return;
 	worker->paused = false;
 	set_polling(worker, true);
-	if (worker->is_full) {
-		worker->is_full = false;
-		worker_tell(worker, MESSAGE_FULL, 0);
-	}
+}
+
+void
+accept_beat(struct worker *worker)
+{
+	accept_resume(worker);
+	if (!worker->is_full || worker->paused)
+		return;
+	worker->is_full = false;
+	worker_tell(worker, MESSAGE_FULL, 0);
 }
 
 static bool

@@ -56,7 +56,6 @@ worker_tell(struct worker *worker, uint32_t type, uint64_t arg)
 	struct message message = {
 	    .type = type, .slot = worker->slot, .arg = arg};
 
-	(void)worker;
 	if (channel_send(ROLE_CHANNEL_FD, &message) != CHANNEL_OK)
 		role_fatal("the channel to the master failed");
 }
@@ -75,7 +74,7 @@ beat(struct worker *worker)
 	    worker->n_conns + worker->n_backends + worker->n_listeners,
 	    memory_order_relaxed);
 	refusals_tick(&worker->env);
-	accept_resume(worker);
+	accept_beat(worker);
 	accept_give_way(worker);
 	if (worker->env.draining)
 		drain_step(worker);

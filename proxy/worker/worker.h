@@ -60,7 +60,7 @@ struct worker {
 	struct listener listeners[CONFIG_MAX_LISTENERS];
 	uint32_t n_listeners;
 	bool paused;  /* no accepting: full, or short of descriptors */
-	bool is_full; /* and the master knows */
+	bool is_full; /* as the master knows it */
 	uint64_t resume_ms;
 
 	struct keys keys;
@@ -103,6 +103,10 @@ bool accept_add(
 void accept_start(struct worker *worker);
 /* After a connection ended, or the time to try again has come. */
 void accept_resume(struct worker *worker);
+/* Once a second: no sooner is the master told that there is room again. With
+ * clients waiting a full worker changes with each that goes and comes, and
+ * what the master has not read while it was busy must fit into the channel. */
+void accept_beat(struct worker *worker);
 /* Other workers may have gone over the cap of handshakes, whose share of it is
  * used here. */
 void accept_give_way(struct worker *worker);
