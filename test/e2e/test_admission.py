@@ -302,7 +302,7 @@ def worker_of(gateway, sock):
     """The number of the one that accepted it: in the id of the session."""
     client = "%s:%d" % sock.getsockname()
     found = wait_for(lambda: [row for row in gateway.ctl("sessions")
-                              if row["client"] == client])
+                              if row.get("client") == client])
     return int(found[0]["id"], 16) >> 18 & 63
 
 
