@@ -236,6 +236,9 @@ class Gateway:
                      b"assertion"):
             if word in text:
                 found.append(f"its output holds {word!r}")
+        for path in sorted(self.directory.glob("log*")) + \
+                sorted(self.directory.glob("audit*")):
+            found += log_format.faults(path.read_bytes())[:5]
         if not self.deaths_expected:
             found += [f"a role died: {event}" for event in
                       self.events("role") if "signal" in event]

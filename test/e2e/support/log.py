@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: ISC
 """The gateway's log lines, read by the grammar that proxy/observer/log.h
-documents and by nothing looser."""
+documents and by nothing looser; events and fields that sallyport-log(5) does
+not name are in no line."""
 import base64
 import json
 import re
 
-from . import MARK
+from . import MARK, TOP
 
 PAIR = re.compile(
     r'([a-z_]+)=(?:([A-Za-z0-9._:/@+\-\[\]]+)'
     r'|"((?:[ !#-\[\]-~]|\\["\\nrt]|\\x[0-9a-f]{2})*)")(?: (?=[a-z])|$)')
 ESCAPE = re.compile(r'\\(?:x([0-9a-f]{2})|(.))')
 LEVELS = ("error", "warn", "info", "debug")
+DOCUMENTED = set(re.findall(
+    r"^\.It Ic (\w+)$",
+    (TOP / "proxy/observer/sallyport-log.5").read_text(), re.M))
+HEAD = ["ts", "level", "event"]
 
 
 def unescape(text):
@@ -37,7 +42,10 @@ def parse_logfmt(line):
 
 
 def check_head(fields, line):
-    assert list(fields)[:3] == ["ts", "level", "event"], line
+    assert list(fields)[:3] == HEAD, line
+    assert fields["event"] in DOCUMENTED, line
+    assert DOCUMENTED.issuperset(
+        name.removesuffix("_truncated") for name in list(fields)[3:]), line
     assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z",
                         fields["ts"]), line
     assert fields["level"] in LEVELS, line
@@ -54,6 +62,17 @@ def parse_json(line):
 
 def parse(line):
     return parse_json(line) if line.startswith("{") else parse_logfmt(line)
+
+
+def faults(text):
+    """What is wrong with a finished log: lines outside the grammar."""
+    found = []
+    for line in text.decode("latin-1").split("\n")[:-1]:
+        try:
+            parse(line)
+        except (AssertionError, ValueError) as error:
+            found.append(f"no line of a log: {error}")
+    return found
 
 
 def marks():
