@@ -50,7 +50,8 @@ hello_offers(CBS list, uint16_t wanted)
 	return false;
 }
 
-/* The list of uint16_t in an extension, empty when there is none. */
+/* The list of uint16_t in an extension; empty when there is none, or a
+ * malformed one, which BoringSSL refuses later. */
 static CBS
 extension_list(const SSL_CLIENT_HELLO *hello, uint16_t type, bool short_len)
 {
@@ -65,7 +66,7 @@ extension_list(const SSL_CLIENT_HELLO *hello, uint16_t type, bool short_len)
 	CBS_init(&body, data, len);
 	ok = short_len ? CBS_get_u8_length_prefixed(&body, &list)
 		       : CBS_get_u16_length_prefixed(&body, &list);
-	if (!ok)
+	if (!ok || CBS_len(&body) > 0 || CBS_len(&list) % 2 != 0)
 		CBS_init(&list, NULL, 0);
 	return list;
 }

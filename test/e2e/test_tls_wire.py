@@ -78,6 +78,9 @@ HELLOS = {
     "no signature in the list": (hello(sigalgs=sigalgs()), DECODE),
     "half a signature": (hello(sigalgs=extension(SIGALGS, long(b"\4\3\5"))),
                          DECODE),
+    "octets behind the list": (hello(sigalgs=extension(
+        SIGALGS, b"\0\2\x7a\x7a" + b"\4\3")), DECODE),
+    "a short list": (hello(sigalgs=extension(SIGALGS, b"\0\1\4\3")), DECODE),
     "unknown groups": (hello(groups=extension(
         GROUPS, long(numbers(UNKNOWN_GROUP))), share=shares(UNKNOWN_GROUP)),
         FAILURE),
