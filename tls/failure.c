@@ -115,8 +115,8 @@ failure_of_ssl(int reason, struct span first)
 	case SSL_R_PRIVATE_KEY_OPERATION_FAILED:
 		return TLS_FAIL_KEY;
 	default:
-		return reason > ALERT_REASONS ? TLS_FAIL_ALERT
-					      : TLS_FAIL_PROTOCOL;
+		return reason >= ALERT_REASONS ? TLS_FAIL_ALERT
+					       : TLS_FAIL_PROTOCOL;
 	}
 }
 

@@ -140,8 +140,7 @@ session_end_tls(struct session *session)
 
 	tls_stream_info(session->ends[SIDE_CLIENT].tls, &info);
 	report_tls_failure(session);
-	session_end(session,
-	    info.alert != 0 && info.alert_received ? WHO_CLIENT : WHO_GATEWAY,
+	session_end(session, info.alert_received ? WHO_CLIENT : WHO_GATEWAY,
 	    REASON_TLS);
 }
 

@@ -161,6 +161,15 @@ def test_a_missing_extension_is_named(module_gateway):
     assert event["text"] == "MISSING_EXTENSION", event
 
 
+@pytest.mark.parametrize("number", [0, 40])
+def test_an_alert_of_the_client(make_gateway, make_backend, number):
+    """Even close_notify may be fatal; who gave up is told."""
+    gateway = make_gateway({"a": backend(make_backend())}).start()
+    assert answer(gateway.port, record(bytes([2, number]), ALERT)) == "fin"
+    event = gateway.wait_event("session", why="tls_alert")
+    assert event["who"] == "client", event
+
+
 def test_early_data_is_skipped(module_gateway):
     data = hello(more=extension(EARLY_DATA, b"") + psk()) + \
         record(os.urandom(500), APPLICATION, 0x303)
