@@ -176,13 +176,26 @@ def test_both_families(make_gateway, make_backend, resolver):
     six.close()
 
 
+def ports_in_use():
+    """A port that anybody has bound is nobody else's, whatever the address."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in pathlib.Path("/proc/net", table).read_text() \
+                .splitlines()[1:]:
+            found.add(int(line.split()[1].rsplit(":", 1)[1], 16))
+    return found
+
+
 @pytest.fixture
 def few_ports():
     path = pathlib.Path("/proc/sys/net/ipv4/ip_local_port_range")
     before = path.read_text()
 
     def limit():
-        path.write_text(f"41000 {41000 + N_PORTS - 1}")
+        used = ports_in_use()
+        start = next(start for start in range(41000, 60000, N_PORTS)
+                     if used.isdisjoint(range(start, start + N_PORTS)))
+        path.write_text(f"{start} {start + N_PORTS - 1}")
     yield limit
     path.write_text(before)
 
