@@ -81,6 +81,8 @@ def test_sessions_and_filters(gateway):
         assert rows(gateway, "sessions", "id=" + mine[0]["id"]) == mine
         assert len(rows(gateway, "sessions", CLIENT)) == 2
         assert rows(gateway, "sessions", "user=nobody") == []
+        assert rows(gateway, "sessions", "backend=a") == mine
+        assert rows(gateway, "sessions", "backend=b") == []
     assert ctl(gateway, "sessions", "colour=red").returncode == 1
 
 
@@ -101,6 +103,18 @@ def test_kick(gateway):
                         f"kick address {CLIENT}"]
     assert {event["uid"] for event in audit(gateway)} == {str(os.getuid())}
     assert ctl(gateway, "kick", "user").returncode == 1
+
+
+def test_kick_backend(gateway):
+    """Its sessions, and nobody who is not there."""
+    with gateway.login() as one, gateway.login() as two, \
+            gateway.client() as three:
+        three.greeting()
+        assert rows(gateway, "kick", "backend", "b") == [{"sessions": 0}]
+        assert rows(gateway, "kick", "backend", "a") == [{"sessions": 2}]
+        assert ended(one) and ended(two)
+        assert three.result("NOOP").startswith(b"OK")
+    assert len(gateway.wait_events(2, "session", why="kicked")) == 2
 
 
 def test_reload(gateway):

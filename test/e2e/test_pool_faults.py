@@ -165,28 +165,57 @@ def test_black_hole(table, make_gateway):
         sock.close()
 
 
-def test_while_relaying(table):
+def start_fetch(server):
+    """Half of an answer to every command."""
+    def on_command(connection, tag, name, arguments):
+        connection.send("* 1 FETCH (BODY[] {1000000}\r\n" + "x" * 500000)
+        return True
+    server.on_command = on_command
+
+
+RELAYS = ("closes", "resets", "closes in a FETCH", "resets in a FETCH",
+          "is silent")
+
+
+@pytest.mark.parametrize("what", RELAYS)
+def test_while_relaying(table, what):
     """The sessions of the one that breaks end, and not cleanly; others and new
     ones go on."""
-    for reset in (False, True):
-        clients = [table.login() for _ in range(scaled(4))]
-        for connection in table.bad.logins():
-            try:
-                if reset:
-                    connection.reset()
-                else:
-                    connection.socket.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        alive = 0
-        for client in clients:
-            try:
-                alive += client.result("NOOP").startswith(b"OK")
-            except (AssertionError, OSError, EOFError, ValueError):
-                pass
-            client.close()
-        assert alive == len(clients) // 2, alive
-    assert b" OK" in try_login(table)[0]
+    start_fetch(table.bad)
+    clients = [table.login() for _ in range(scaled(4))]
+    theirs = {connection.peer[1] for connection in table.bad.logins()}
+    assert len(theirs) == len(clients) // 2
+    halves = []
+    for client in clients if "FETCH" in what else []:
+        client.send("f FETCH 1 BODY[]\r\n")
+        if client.line().startswith(b"* 1 FETCH"):
+            halves.append(client)
+    for connection in table.bad.logins():
+        try:
+            if "resets" in what:
+                connection.reset()
+            elif "closes" in what:
+                connection.socket.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
+    if what == "is silent":
+        # theirs are not disturbed; those at the other are not, either
+        table.bad.one_command = lambda *_: True
+    assert b" OK" in try_login(table)[0] or b" OK" in try_login(table)[0]
+    alive = 0
+    for client in clients:
+        if what == "is silent":
+            client.socket.settimeout(1)
+        try:
+            alive += client.result("NOOP").startswith(b"OK")
+        except (AssertionError, OSError, EOFError, ValueError):
+            # a reset is never told as a clean end
+            assert "resets" not in what or client.end != "close_notify"
+        client.close()
+    assert alive == len(clients) // 2, alive
+    assert len(halves) in (0, len(clients) // 2)
+    assert b" OK" in try_login(table)[0] or b" OK" in try_login(table)[0]
+    assert not table.events("backend", state="down")
 
 
 def eject(gateway, clients):
@@ -221,6 +250,46 @@ def test_ejected_when_several_clients_see_it(make_gateway, make_backend):
     # it comes back, and everybody could log in all the time
     wait_for(lambda: gateway.events("backend", **{"from": "ejected"}), 20)
     assert {e["verdict"] for e in gateway.events("login")} == {"ok"}
+
+
+def most_ejected(gateway):
+    """At once, as the events tell it."""
+    away, most = set(), 0
+    for event in gateway.events("backend"):
+        if event["state"] == "ejected":
+            away.add(event["backend"])
+        else:
+            away.discard(event["backend"])
+        most = max(most, len(away))
+    return most
+
+
+@pytest.mark.parametrize("tiers", ((0, 0, 0, 0), (0, 1), (0,)))
+def test_never_over_half_a_tier(make_gateway, make_backend, tiers):
+    """All of them refuse these clients; the others go on."""
+    servers = [make_backend(Refuser, proxy=1) for _ in tiers]
+    gateway = make_gateway(
+        {f"b{n}": backend(server, "proxy_v1", tier=tiers[n])
+         for n, server in enumerate(servers)},
+        pool={"check_interval": "10s", "wait_for_backend": "0s"},
+        gateway={"workers": 1}).start()
+    gateway.wait_up()
+    gateway.wait_events(len(servers), "backend", state="up")
+    banned = [f"127.0.0.{n}" for n in range(70, 80)]
+    for server in servers:
+        server.refused = set(banned)
+    seen = 0
+    for _ in range(4):
+        eject(gateway, banned * 2)
+        seen += 2 * len(banned)
+        gateway.wait_events(seen, "login", verdict="unavailable")
+        with gateway.client(source="127.0.0.90") as other:
+            assert b" OK" in other.logged_in().command("NOOP")[-1]
+    allowed = max(tiers.count(tier) for tier in tiers) // 2
+    if allowed:
+        gateway.wait_event("backend", state="ejected")
+    assert most_ejected(gateway) == allowed
+    assert not gateway.events("backend", state="down")
 
 
 class Refuser(Backend):

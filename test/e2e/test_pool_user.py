@@ -124,6 +124,50 @@ def test_mechanisms_must_name_the_user(make_gateway, servers):
         assert client.line().startswith(b"s NO [CANNOT]")
 
 
+WITH_NAME = {
+    "plain": lambda c, u: c.authenticate(
+        "PLAIN", f"\0{u}\0{PASSWORD}".encode()),
+    "plain for another": lambda c, u: c.authenticate(
+        "PLAIN", f"{u}\0admin\0{PASSWORD}".encode()),
+    "login": lambda c, u: c.authenticate(
+        "LOGIN", u.encode(), PASSWORD.encode(), initial=False),
+    "xoauth2": lambda c, u: c.authenticate(
+        "XOAUTH2", f"user={u}\1auth=Bearer {PASSWORD}\1\1".encode()),
+    "oauthbearer": lambda c, u: c.authenticate(
+        "OAUTHBEARER",
+        f"n,a={u},\1auth=Bearer {PASSWORD}\1\1".encode()),
+    "scram": lambda c, u: c.authenticate(
+        "SCRAM-SHA-256", f"n,,n={u},r=abc".encode()),
+}
+
+
+class Any(Everybody):
+    """Whatever is said, as long as it is said here."""
+
+    capabilities = "IMAP4rev1 AUTH=PLAIN AUTH=LOGIN AUTH=XOAUTH2 " \
+        "AUTH=OAUTHBEARER AUTH=SCRAM-SHA-256 SASL-IR"
+
+    def on_login(self, connection, tag):
+        self.verdict(connection, tag, True)
+
+
+@pytest.mark.parametrize("way", WITH_NAME)
+def test_every_mechanism_leads_home(make_gateway, make_backend, way):
+    servers = [make_backend(Any) for _ in range(3)]
+    gateway = make_gateway(sections(servers),
+                           pool={"balance": "user"}).start()
+    gateway.wait_up()
+    known(servers)
+    for user, home in homes(gateway, servers, USERS[:8]).items():
+        before = [len(server.logins()) for server in servers]
+        with gateway.client() as client:
+            client.greeting()
+            assert b" OK" in WITH_NAME[way](client, user)[-1]
+        now = [len(server.logins()) for server in servers]
+        assert [n - b for n, b in zip(now, before)] == \
+            [int(number == home) for number in range(3)], (way, user)
+
+
 def capabilities(gateway):
     with gateway.client() as client:
         return client.greeting()

@@ -289,6 +289,57 @@ test_round_robin_keeps_turns(void **state)
 }
 
 static void
+come_back(struct world *world, uint32_t index, uint64_t recovered_ms)
+{
+	struct backend backend = {.pool = "mail",
+	    .generation = 1,
+	    .state = BACKEND_UP,
+	    .weight = 1,
+	    .recovered_ms = recovered_ms};
+
+	backend.name[0] = (char)('a' + index);
+	backends_area_write(world->area, index, &backend);
+}
+
+static uint32_t
+turns_of(struct world *world, char name, uint32_t n)
+{
+	uint32_t found = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		found += choose(world) == name;
+	return found;
+}
+
+/* One that came back gets a little, then more, then its whole share. */
+static void
+test_slow_start(void **state)
+{
+	struct world *world = *state;
+
+	world->request.slow_start_ms = 1000;
+	world->request.balance = BALANCE_ROUND_ROBIN;
+	put(world, 0, BACKEND_UP, 1, 0);
+	come_back(world, 1, 5000);
+	world->request.now_ms = 5000;
+	uint32_t first = turns_of(world, 'B', 1100);
+	assert_in_range(first, 1, 110);
+	world->request.now_ms = 5500;
+	uint32_t half = turns_of(world, 'B', 1100);
+	assert_in_range(half, 330, 400); /* a third */
+	world->request.now_ms = 6000;
+	assert_in_range(turns_of(world, 'B', 1100), 540, 560);
+	/* by sessions: at half of its weight it has half as many */
+	world->request.balance = BALANCE_LEAST;
+	world->request.now_ms = 5500;
+	world->loads[0]->active[0] = 10;
+	world->loads[0]->active[1] = 4;
+	assert_int_equal('B', choose(world));
+	world->loads[0]->active[1] = 6;
+	assert_int_equal('A', choose(world));
+}
+
+static void
 test_large_pool_is_even(void **state)
 {
 	(void)state;
@@ -340,6 +391,7 @@ main(void)
 	    TEST(test_tiers),
 	    TEST(test_round_robin_is_smooth),
 	    TEST(test_round_robin_keeps_turns),
+	    TEST(test_slow_start),
 	    cmocka_unit_test(test_large_pool_is_even),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
