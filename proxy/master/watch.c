@@ -11,6 +11,8 @@
 
 #define QUIET_MS 500
 #define POLL_MS	 30000
+/* A link of links of links: more is nobody's, or has no end. */
+#define LINKS_MAX 4
 #define MARK_EVENTS                                            \
 	(IN_CREATE | IN_DELETE | IN_MOVED_FROM | IN_MOVED_TO | \
 	    IN_CLOSE_WRITE | IN_ATTRIB)
@@ -120,20 +122,77 @@ watch_fini(struct watch *watch)
 }
 
 static void
+add_mark(struct watch *watch, int mark)
+{
+	size_t cap = watch->n_marks;
+	/* Powers of two from 16 on are when it is full. */
+	if (mark < 0)
+		return;
+	if (cap == 0 || (cap >= 16 && (cap & (cap - 1)) == 0)) {
+		int *marks = reallocarray(
+		    watch->marks, cap == 0 ? 16 : cap * 2, sizeof(*marks));
+		if (marks == NULL)
+			return; /* stat(2) goes on */
+		watch->marks = marks;
+	}
+	watch->marks[watch->n_marks++] = mark;
+}
+
+static size_t
+directory_len(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return slash == NULL ? 0 : (size_t)(slash - path) + 1;
+}
+
+static void
 mark_directory_of(struct watch *watch, const char *path)
 {
 	char directory[PATH_MAX];
-	const char *slash = strrchr(path, '/');
-	size_t len = slash == NULL ? 0 : (size_t)(slash - path);
-	if (len >= sizeof(directory))
+	size_t len = directory_len(path);
+	if (len + 1 >= sizeof(directory))
 		return;
 	memcpy(directory, path, len);
-	directory[len] = '\0';
-	if (len == 0)
-		directory[0] = slash == NULL ? '.' : '/', directory[1] = '\0';
-	int mark = inotify_add_watch(watch->fd, directory, MARK_EVENTS);
-	if (mark >= 0)
-		watch->marks[watch->n_marks++] = mark;
+	directory[len] = '.';
+	directory[len + 1] = '\0';
+	add_mark(watch, inotify_add_watch(watch->fd, directory, MARK_EVENTS));
+}
+
+/* False: `link` is none. */
+static bool
+read_link(const char *link, char out[PATH_MAX])
+{
+	char target[PATH_MAX];
+	size_t base = directory_len(link);
+	ssize_t n = readlink(link, target, sizeof(target));
+	if (n <= 0)
+		return false;
+	if (target[0] == '/')
+		base = 0;
+	if (base + (size_t)n >= PATH_MAX)
+		return false;
+	memcpy(out, link, base);
+	memcpy(out + base, target, (size_t)n);
+	out[base + (size_t)n] = '\0';
+	return true;
+}
+
+/* Where a name on the way is a link, its directory is where it is swapped. */
+static void
+mark_links(struct watch *watch, const char *path, int depth)
+{
+	char at[PATH_MAX], target[PATH_MAX];
+	for (size_t i = 1; i < sizeof(at) && path[i - 1] != '\0'; i++) {
+		if (path[i] != '/' && path[i] != '\0')
+			continue;
+		memcpy(at, path, i);
+		at[i] = '\0';
+		if (!read_link(at, target))
+			continue;
+		mark_directory_of(watch, at);
+		if (depth < LINKS_MAX)
+			mark_links(watch, target, depth + 1);
+	}
 }
 
 static void
@@ -142,23 +201,17 @@ mark_file(struct watch *watch, const char *path)
 	if (path[0] == '\0')
 		return;
 	mark_directory_of(watch, path);
+	mark_links(watch, path, 0);
 	char target[PATH_MAX];
 	if (realpath(path, target) != NULL)
 		mark_directory_of(watch, target);
 }
 
-/* Two directories for each file. */
 static void
 add_marks(struct watch *watch)
 {
 	const struct config *config = watch->config;
-	size_t n = ((size_t)config->certificates.n + config->tls.n +
-		       config->pools.n + config->backends.n) *
-		   FILES_PER_SECTION * 2;
 	const char *file;
-	watch->marks = malloc((n == 0 ? 1 : n) * sizeof(int));
-	if (watch->marks == NULL)
-		return; /* stat(2) goes on */
 	for (uint64_t i = 0; (file = watched_file(config, i)) != NULL; i++)
 		mark_file(watch, file);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Notices that certificate files changed. inotify on their directories (and
- * those their symbolic links lead to) only says when to look; what counts is
+ * those of every symbolic link on the way to them, and those these lead to)
+ * only says when to look; what counts is
  * stat(2), also asked every 30 s, since inotify sees no network file system.
  * A change is reported once it has been quiet for half a second, and once.
  */

@@ -103,6 +103,8 @@ teardown(void **state)
 	}
 	path_of(scene, "live", path);
 	rmdir(path);
+	path_of(scene, "aside", path);
+	rmdir(path);
 	rmdir(scene->directory);
 	builder_free(scene->builder);
 	free(scene);
@@ -171,6 +173,75 @@ test_symbolic_link_is_swapped(void **state)
 	path_of(scene, "live/chain.pem", link);
 	assert_int_equal(symlink("../two.pem", new), 0);
 	assert_int_equal(rename(new, link), 0);
+	assert_int_equal(run_for(scene, 2000), 1);
+}
+
+/* Made where nobody looks, so that the swap is all that is seen. */
+static void
+link_to(const struct scene *scene, const char *target, const char *name)
+{
+	char aside[128], new[128], link[128];
+	path_of(scene, "aside", aside);
+	path_of(scene, "aside/new", new);
+	path_of(scene, name, link);
+	mkdir(aside, 0700);
+	assert_int_equal(symlink(target, new), 0);
+	assert_int_equal(rename(new, link), 0);
+}
+
+/* "live" itself becomes a link, by way of another: live -> now -> first. */
+static void
+hide_directory(const struct scene *scene)
+{
+	char from[128], to[128];
+	path_of(scene, "live", from);
+	path_of(scene, "first", to);
+	assert_int_equal(rename(from, to), 0);
+	path_of(scene, "deep", to);
+	assert_int_equal(mkdir(to, 0700), 0);
+	link_to(scene, "../first", "deep/now");
+	link_to(scene, "deep/now", "live");
+}
+
+static void
+show_directory(const struct scene *scene)
+{
+	char path[128], to[128];
+	static const char *const names[] = {"live", "deep/now"};
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
+		path_of(scene, names[i], path);
+		unlink(path);
+	}
+	path_of(scene, "deep", path);
+	rmdir(path);
+	path_of(scene, "first", path);
+	path_of(scene, "live", to);
+	assert_int_equal(rename(path, to), 0);
+}
+
+/* As container platforms mount secrets: nothing changes in the directory that
+ * holds the file. */
+static void
+test_linked_directory_is_swapped(void **state)
+{
+	struct scene *scene = *state;
+	hide_directory(scene);
+	take(scene);
+	assert_int_equal(run_for(scene, 2000), 0);
+	link_to(scene, "..", "deep/now"); /* there is no chain.pem in it */
+	assert_int_equal(run_for(scene, 2000), 1);
+	show_directory(scene);
+}
+
+/* A link to itself leads nowhere, and to no end either. */
+static void
+test_links_without_end(void **state)
+{
+	struct scene *scene = *state;
+	link_to(scene, "chain.pem", "live/chain.pem");
+	take(scene);
+	assert_int_equal(run_for(scene, 2000), 0);
+	link_to(scene, "../one.pem", "live/chain.pem");
 	assert_int_equal(run_for(scene, 2000), 1);
 }
 
@@ -255,6 +326,8 @@ main(void)
 	    TEST(test_nothing_happens),
 	    TEST(test_rename_over),
 	    TEST(test_symbolic_link_is_swapped),
+	    TEST(test_linked_directory_is_swapped),
+	    TEST(test_links_without_end),
 	    TEST(test_target_changes),
 	    TEST(test_waits_until_quiet),
 	    TEST(test_poll_alone_is_enough),
