@@ -200,7 +200,7 @@ def test_everything_at_once(gateway):
 def test_random_names_cost_nothing(gateway):
     """Memory is flat over many names."""
     dice = random.Random(3)
-    count = scaled(600)
+    count = scaled(1000)
 
     def connect():
         name = f"{dice.randbytes(20).hex()}.example.org"

@@ -39,14 +39,17 @@ class Certs:
                 "-addext", "keyUsage=critical,keyCertSign,cRLSign")
 
     def leaf(self, name, kind="ecdsa", names=NAMES, days=30, seconds=None,
-             starts=-3600, usage="serverAuth"):
+             starts=-3600, usage="serverAuth", same_key=None):
         """A new certificate in NAME.pem and NAME.key, replacing an old one;
-        `seconds`: it ends so long from now; `starts`: it begins then."""
+        `seconds`: it ends so long from now; `starts`: it begins then;
+        `same_key`: it is for the key of this file."""
         chain = self.directory / f"{name}.pem"
         key = self.directory / f"{name}.key"
         request = self.directory / f"{name}.csr"
         extension = self.directory / f"{name}.ext"
-        if kind == "ecdsa":
+        if same_key is not None:
+            key.write_bytes(pathlib.Path(same_key).read_bytes())
+        elif kind == "ecdsa":
             openssl("genpkey", "-algorithm", "EC", "-pkeyopt",
                     "ec_paramgen_curve:P-256", "-out", key)
         else:
