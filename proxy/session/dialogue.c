@@ -34,20 +34,43 @@ dialogue_close(struct session *session)
 	return good;
 }
 
+enum tls_status
+dialogue_decode(struct session *session, enum side side, struct span *out_plain)
+{
+	struct session_env *env = session->env;
+	struct outbuf record;
+	enum tls_status status;
+
+	outbuf_init(&record, env->plain.data + (size_t)side * TLS_RECORD_MAX,
+	    TLS_RECORD_MAX);
+	status = tls_stream_read(
+	    session->ends[side].tls, &env->in[side], &record, &env->out[side]);
+	if (record.len > env->decoded[side])
+		env->decoded[side] = record.len;
+	*out_plain = outbuf_span(&record);
+	return status;
+}
+
+void
+dialogue_wipe(struct session_env *env)
+{
+	for (size_t side = 0; side < SIDE_MAX; side++) {
+		explicit_bzero(env->plain.data + side * TLS_RECORD_MAX,
+		    env->decoded[side]);
+		env->decoded[side] = 0;
+	}
+}
+
 /* The codec's part: false when nothing came. */
 static bool
 decode(struct session *session)
 {
-	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
 	struct end *end = &session->ends[SIDE_BACKEND];
-	struct outbuf record;
 
-	kept_close(&session->preauth->undecided, span_of(NULL, 0));
-	outbuf_init(&record, env->plain.data + TLS_RECORD_MAX, TLS_RECORD_MAX);
-	switch (tls_stream_read(end->tls, &env->in[SIDE_BACKEND], &record,
-	    &env->out[SIDE_BACKEND])) {
+	kept_close(&preauth->undecided, span_of(NULL, 0));
+	switch (dialogue_decode(session, SIDE_BACKEND, &preauth->decoded)) {
 	case TLS_OK:
-		session->preauth->decoded = outbuf_span(&record);
 		return true;
 	case TLS_CLOSED:
 		end->eof = END_CLOSED;

@@ -6,7 +6,12 @@
 #include "proxy/session/session.h"
 
 /* Pieces of env->plain that hold plaintext of both peers. */
-#define DIALOGUE_PLAIN ((size_t)2 * TLS_RECORD_MAX)
+#define DIALOGUE_PLAIN ((size_t)SIDE_MAX * TLS_RECORD_MAX)
+/* One more record of a peer, decoded by its codec into the peer's piece. */
+enum tls_status dialogue_decode(
+    struct session *session, enum side side, struct span *out_plain);
+/* Passwords are among it: after every step. */
+void dialogue_wipe(struct session_env *env);
 /* Around a step. False: out of memory. */
 bool dialogue_open(struct session *session);
 bool dialogue_close(struct session *session);

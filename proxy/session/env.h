@@ -63,8 +63,9 @@ struct session_env {
 	 * empties after each. */
 	struct span in[SIDE_MAX];
 	struct outbuf out[SIDE_MAX];
-	struct outbuf plain; /* what a codec produced */
-	struct outbuf text;  /* what the gateway says to a client */
+	struct outbuf plain;	  /* what a codec produced */
+	size_t decoded[SIDE_MAX]; /* octets of it to be wiped (dialogue.h) */
+	struct outbuf text;	  /* what the gateway says to a client */
 };
 
 #endif

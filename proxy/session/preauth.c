@@ -340,18 +340,13 @@ parse_response(struct session *session, struct span *plain)
 static bool
 pull(struct session *session, struct span *plain)
 {
-	struct session_env *env = session->env;
 	struct end *client = &session->ends[SIDE_CLIENT];
-	struct outbuf record;
 
 	if (plain->len > 0)
 		return true;
 	kept_close(&session->preauth->held, *plain);
-	outbuf_init(&record, env->plain.data, TLS_RECORD_MAX);
-	switch (tls_stream_read(client->tls, &env->in[SIDE_CLIENT], &record,
-	    &env->out[SIDE_CLIENT])) {
+	switch (dialogue_decode(session, SIDE_CLIENT, plain)) {
 	case TLS_OK:
-		*plain = outbuf_span(&record);
 		session_count_in(session, plain->len);
 		return true;
 	case TLS_CLOSED:

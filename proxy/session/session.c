@@ -323,7 +323,6 @@ static void
 step(struct session *session, enum side side, struct span fresh)
 {
 	struct session_env *env = session->env;
-	bool is_secret = session->preauth != NULL;
 	bool good = true;
 
 	for (int i = 0; i < SIDE_MAX; i++)
@@ -332,14 +331,13 @@ step(struct session *session, enum side side, struct span fresh)
 			   &env->in[i]) &&
 		       good;
 	while (good && step_once(session))
-		is_secret = is_secret || session->preauth != NULL;
+		continue;
 	for (int i = 0; i < SIDE_MAX; i++) {
 		if (session->state == SESSION_DONE)
 			env->in[i] = span_of(NULL, 0);
 		good = kept_close(&session->ends[i].kept, env->in[i]) && good;
 	}
-	if (is_secret)
-		explicit_bzero(env->plain.data, DIALOGUE_PLAIN);
+	dialogue_wipe(env);
 	env->plain.len = 0;
 	if (!good && session->state != SESSION_DONE)
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);

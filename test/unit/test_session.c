@@ -177,7 +177,7 @@ on_emit(void *arg, const struct event *event)
 static void
 slab_init(struct outbuf *out, size_t cap)
 {
-	outbuf_init(out, malloc(cap), cap);
+	outbuf_init(out, calloc(1, cap), cap);
 	assert_non_null(out->data);
 }
 
@@ -329,6 +329,8 @@ rig_serve(struct rig *rig)
 	return false;
 }
 
+static const uint8_t ZEROS[SLAB_OUT];
+
 static void
 assert_bounded(struct rig *rig)
 {
@@ -338,6 +340,9 @@ assert_bounded(struct rig *rig)
 	}
 	assert_int_equal(rig->env.text.len, 0);
 	assert_int_equal(rig->env.plain.len, 0);
+	/* Passwords were in it, as long as there was no relaying. */
+	if (rig->session.state <= SESSION_LOGIN)
+		assert_memory_equal(rig->env.plain.data, ZEROS, sizeof(ZEROS));
 }
 
 static bool
