@@ -13,6 +13,8 @@
 
 /* How long an end may take to read what it is owed after the session. */
 #define LINGER_MS 3000
+/* The same after the deadline before login: gone within a second of it. */
+#define LINGER_LATE_MS 800
 /* The same when the worker has to leave. */
 #define LINGER_DRAIN_MS 500
 /* The rest of a session of which one direction has ended, without traffic. */

@@ -48,6 +48,20 @@ session_pool(const struct session *session)
 }
 
 static uint64_t
+linger_deadline(const struct session *session)
+{
+	uint64_t now_ms = session->env->now_ms;
+
+	if (session->env->draining)
+		return now_ms + LINGER_DRAIN_MS;
+	if (session->reason != REASON_TIMEOUT_PREAUTH)
+		return now_ms + LINGER_MS;
+	/* It had its time, and that was over at deadline_ms. */
+	uint64_t due_ms = session->deadline_ms + LINGER_LATE_MS;
+	return due_ms > now_ms ? due_ms : now_ms;
+}
+
+static uint64_t
 state_deadline(const struct session *session, enum session_state state)
 {
 	const struct session_env *env = session->env;
@@ -64,8 +78,7 @@ state_deadline(const struct session *session, enum session_state state)
 	case SESSION_PREAUTH:
 		return env->now_ms + session->preauth->preauth_left_ms;
 	case SESSION_LINGER:
-		return env->now_ms +
-		       (env->draining ? LINGER_DRAIN_MS : LINGER_MS);
+		return linger_deadline(session);
 	default:
 		return 0; /* LOGIN and RELAY compute theirs */
 	}

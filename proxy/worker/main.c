@@ -21,6 +21,7 @@
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
 /* needs: tls/section.c tls/client_check.c tls/x509.c */
 /* libs: boringssl uv */
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -36,6 +37,8 @@
 
 #define BEAT_MS	  1000
 #define TEXT_SLAB 16384
+/* So many have to have gone: some hundred KB. */
+#define TRIM_CONNS 32
 
 void
 worker_touch_clock(struct worker *worker)
@@ -66,6 +69,19 @@ on_emit(void *arg, const struct event *event)
 	worker_emit(arg, event);
 }
 
+/* What a crowd used is given back once most of it has gone: free() keeps it. */
+static void
+give_back_memory(struct worker *worker)
+{
+	if (worker->n_conns > worker->most_conns)
+		worker->most_conns = worker->n_conns;
+	if (worker->most_conns - worker->n_conns < TRIM_CONNS ||
+	    worker->n_conns > worker->most_conns / 2)
+		return;
+	worker->most_conns = worker->n_conns;
+	malloc_trim(0);
+}
+
 static void
 beat(struct worker *worker)
 {
@@ -76,6 +92,7 @@ beat(struct worker *worker)
 	refusals_tick(&worker->env);
 	accept_beat(worker);
 	accept_give_way(worker);
+	give_back_memory(worker);
 	if (worker->env.draining)
 		drain_step(worker);
 	else

@@ -70,6 +70,7 @@ struct worker {
 
 	uint32_t n_records;
 	uint32_t n_conns;
+	uint32_t most_conns;	/* since memory was given back */
 	uint32_t n_backends;	/* sockets towards them */
 	uint32_t *free_records; /* a stack */
 	uint32_t n_free;
