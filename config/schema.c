@@ -145,7 +145,8 @@ static const struct row listen_rows[] = {
 	 RELOAD, BUILT, "Networks whose PROXY headers are believed."},
 	{"mechanisms", "plain login xoauth2 oauthbearer other", VALUE_FLAGS,
 	 FIELD(listen, mechanisms), 0, 0, mechanisms,
-	 RELOAD, BUILT, "Mechanisms that AUTHENTICATE accepts."},
+	 RELOAD, BUILT, "What AUTHENTICATE accepts; tokens and other show where backends "
+	 "have them."},
 	{"login_command", "on", VALUE_CHOICE,
 	 FIELD(listen, login_command), 0, 0, off_on,
 	 RELOAD, BUILT, "Whether the LOGIN command is accepted."},

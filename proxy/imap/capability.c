@@ -45,14 +45,13 @@ is_session_wide(struct span word)
 	       !has_prefix(word, "AUTH=") && !has_prefix(word, "COMPRESS=");
 }
 
-/* A mechanism that the gateway relays: none that it speaks itself, none that
- * would bind to a channel which ends here. */
+/* A mechanism that only a backend can judge: none that the gateway converts,
+ * none that would bind to a channel which ends here. */
 static bool
 is_other_mechanism(struct span word)
 {
-	static const char *const never[] = {"AUTH=PLAIN", "AUTH=LOGIN",
-	    "AUTH=XOAUTH2", "AUTH=OAUTHBEARER", "AUTH=ANONYMOUS",
-	    "AUTH=EXTERNAL"};
+	static const char *const never[] = {
+	    "AUTH=PLAIN", "AUTH=LOGIN", "AUTH=ANONYMOUS", "AUTH=EXTERNAL"};
 	static const char plus[] = "-PLUS";
 	size_t n = sizeof(plus) - 1;
 	return imap_is_atom(word) && has_prefix(word, "AUTH=") &&
@@ -152,21 +151,26 @@ capability_common(const struct span *lists, size_t n_lists, struct outbuf *out)
 		put_word(out, start, word);
 }
 
-static void
-put_mechanisms(struct outbuf *out, size_t start, uint32_t mechanisms)
+/* The bit of [listen] mechanisms that lets such a mechanism through. */
+static uint32_t
+bit_of(struct span word)
 {
-	static const struct {
-		uint32_t bit;
-		const char *word;
-	} known[] = {
-	    {MECHANISM_PLAIN, "AUTH=PLAIN"},
-	    {MECHANISM_LOGIN, "AUTH=LOGIN"},
-	    {MECHANISM_XOAUTH2, "AUTH=XOAUTH2"},
-	    {MECHANISM_OAUTHBEARER, "AUTH=OAUTHBEARER"},
-	};
-	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
-		if (mechanisms & known[i].bit)
-			put_word(out, start, span_str(known[i].word));
+	if (span_equal_nocase(word, span_str("AUTH=XOAUTH2")))
+		return MECHANISM_XOAUTH2;
+	if (span_equal_nocase(word, span_str("AUTH=OAUTHBEARER")))
+		return MECHANISM_OAUTHBEARER;
+	return MECHANISM_OTHER;
+}
+
+static bool
+is_let_through(struct span word, uint32_t mechanisms)
+{
+	uint32_t bit = bit_of(word);
+	bool is_named = (mechanisms & MECHANISM_NAMED) != 0;
+
+	return is_other_mechanism(word) && (mechanisms & bit) != 0 &&
+	       (!is_named || bit != MECHANISM_OTHER ||
+		   has_prefix(word, "AUTH=SCRAM-"));
 }
 
 void
@@ -184,11 +188,12 @@ capability_before_login(struct span common, uint32_t mechanisms,
 	while (imap_next_word(&rest, &word))
 		if (is_session_wide(word))
 			put_word(out, start, shown_as(word));
-	put_mechanisms(out, start, mechanisms);
-	bool is_named = (mechanisms & MECHANISM_NAMED) != 0;
-	while ((mechanisms & MECHANISM_OTHER) && imap_next_word(&common, &word))
-		if (is_other_mechanism(word) &&
-		    (!is_named || has_prefix(word, "AUTH=SCRAM-")))
+	if (mechanisms & MECHANISM_PLAIN)
+		put_word(out, start, span_str("AUTH=PLAIN"));
+	if (mechanisms & MECHANISM_LOGIN)
+		put_word(out, start, span_str("AUTH=LOGIN"));
+	while (imap_next_word(&common, &word))
+		if (is_let_through(word, mechanisms))
 			put_word(out, start, word);
 	if (!login_command)
 		put_word(out, start, span_str("LOGINDISABLED"));
