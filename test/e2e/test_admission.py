@@ -302,9 +302,9 @@ def test_handshakes_in_flight(make_limited):
 
 def worker_of(gateway, sock):
     """The number of the one that accepted it: in the id of the session."""
-    client = "%s:%d" % sock.getsockname()
+    peer = "%s:%d" % sock.getsockname()
     found = wait_for(lambda: [row for row in gateway.ctl("sessions")
-                              if row.get("client") == client])
+                              if row.get("peer") == peer])
     return int(found[0]["id"], 16) >> 18 & 63
 
 

@@ -89,10 +89,20 @@ class Gateway:
             start_new_session=True)
 
     def start(self):
-        """Returns when a handshake succeeds."""
+        """Returns when a handshake succeeds and, as far as the log tells, every
+        role is ready: one that dies before ends the start."""
         self.launch()
         wait_for(self._shakes_hands, 20, "the gateway's first handshake")
+        settings = self.config["gateway"]
+        if (settings["log"], settings["log_level"]) == (self.log, "info") and \
+                settings.get("audit_log", self.audit) == self.audit:
+            wait_for(self._says_started, 20, "the end of the start")
         return self
+
+    def _says_started(self):
+        return any(b"gateway" in line and b"started" in line and
+                   b"generation" in line for line in
+                   self.output().splitlines())
 
     def _shakes_hands(self):
         assert self.process.poll() is None, \
