@@ -23,8 +23,16 @@
 #define BACKEND_TLS_PIN 2 /* config_backend.backend_tls */
 #define CHAIN_MAX	10
 
+/* As many as logins that come at once make good use of. */
+#define SESSIONS_MAX 4
+/* There are servers that end a handshake at the sight of a ticket. */
+#define UNFINISHED_MAX 3
+
 struct tls_backend {
-	struct tls_expected expected; /* its store is owned */
+	struct tls_expected expected;	     /* its store is owned */
+	SSL_SESSION *sessions[SESSIONS_MAX]; /* newest last */
+	size_t n_sessions;
+	uint32_t n_unfinished; /* handshakes that would resume, in a row */
 };
 
 /* ---- what is expected -------------------------------------------------- */
@@ -140,6 +148,7 @@ release(struct tls_expected *expected)
 {
 	X509_STORE_free(expected->store);
 	sign_chain_fini(&expected->chain);
+	SSL_SESSION_free(expected->session);
 }
 
 void
@@ -147,6 +156,8 @@ tls_backend_free(struct tls_backend *backend)
 {
 	if (backend == NULL)
 		return;
+	while (backend->n_sessions > 0)
+		SSL_SESSION_free(backend->sessions[--backend->n_sessions]);
 	release(&backend->expected);
 	free(backend);
 }
@@ -253,18 +264,71 @@ on_verify(SSL *ssl, uint8_t *out_alert)
 	return ssl_verify_invalid;
 }
 
+/* ---- resumption -------------------------------------------------------- */
+
+/* NULL: of another snapshot. */
+static struct tls_backend *
+backend_of(const struct tls_stream *stream)
+{
+	const struct tls_backends *backends = stream->engine->backends;
+
+	return stream->epoch == backends->epoch &&
+		       stream->listen < backends->n_sections
+		   ? backends->sections[stream->listen]
+		   : NULL;
+}
+
+/* 1: it is ours now. It may come long after the handshake. */
+static int
+on_session(SSL *ssl, SSL_SESSION *session)
+{
+	struct tls_engine *engine = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_backend *backend = backend_of(engine->current);
+
+	if (backend == NULL || backend->expected.chain.n > 0 ||
+	    backend->n_unfinished >= UNFINISHED_MAX)
+		return 0;
+	if (backend->n_sessions == SESSIONS_MAX) {
+		SSL_SESSION_free(backend->sessions[0]);
+		backend->n_sessions--;
+		memmove(backend->sessions, backend->sessions + 1,
+		    backend->n_sessions * sizeof(backend->sessions[0]));
+	}
+	backend->sessions[backend->n_sessions++] = session;
+	return 1;
+}
+
+/* One of TLS 1.3 is good once (RFC 8446 appendix C.4). */
+static SSL_SESSION *
+take_session(struct tls_backend *backend)
+{
+	if (backend->n_sessions == 0 || backend->n_unfinished >= UNFINISHED_MAX)
+		return NULL;
+	SSL_SESSION *newest = backend->sessions[backend->n_sessions - 1];
+	if (SSL_SESSION_should_be_single_use(newest) == 1)
+		backend->n_sessions--;
+	else
+		SSL_SESSION_up_ref(newest);
+	return newest;
+}
+
 /* ---- engine and stream ------------------------------------------------- */
 
 struct tls_engine *
-tls_backend_engine_new(tls_key_submit *submit, void *arg)
+tls_backend_engine_new(struct tls_backends *backends)
 {
 	struct tls_engine *engine = engine_new();
 
 	if (engine == NULL)
 		return NULL;
-	engine->submit = submit;
-	engine->arg = arg;
+	engine->submit = backends->submit;
+	engine->arg = backends->arg;
+	engine->backends = backends;
 	SSL_CTX_set_custom_verify(engine->ctx, SSL_VERIFY_PEER, on_verify);
+	SSL_CTX_set_reverify_on_resume(engine->ctx, 1);
+	SSL_CTX_set_session_cache_mode(
+	    engine->ctx, SSL_SESS_CACHE_CLIENT | SSL_SESS_CACHE_NO_INTERNAL);
+	SSL_CTX_sess_set_new_cb(engine->ctx, on_session);
 	return engine;
 }
 
@@ -287,24 +351,36 @@ expected_open(const struct tls_expected *expected, SSL *ssl)
 	SSL_set_connect_state(ssl);
 	if (expected->chain.n > 0 && !show(expected, ssl))
 		return false;
+	if (expected->session != NULL &&
+	    SSL_set_session(ssl, expected->session) != 1)
+		return false;
 	return expected->name[0] == '\0' ||
 	       SSL_set_tlsext_host_name(ssl, expected->name) == 1;
 }
 
 void
-expected_free(struct tls_expected *expected)
+expected_end(struct tls_stream *stream, bool finished)
 {
+	struct tls_expected *expected = stream->expected;
+
 	if (expected == NULL)
 		return;
+	struct tls_backend *backend = backend_of(stream);
+	if (backend != NULL && expected->session != NULL)
+		backend->n_unfinished =
+		    finished ? 0 : backend->n_unfinished + 1;
+	stream->expected = NULL;
 	release(expected);
 	free(expected);
 }
 
 struct tls_stream *
-tls_backend_connect(struct tls_engine *engine,
-    const struct tls_backend *backend, uint64_t stream_id)
+tls_backend_connect(
+    struct tls_backends *backends, uint32_t section, uint64_t stream_id)
 {
-	struct tls_stream *stream = tls_stream_new(engine, 0, stream_id);
+	struct tls_backend *backend = backends->sections[section];
+	struct tls_stream *stream =
+	    tls_stream_new(backends->engine, section, stream_id);
 	struct tls_expected *expected = malloc(sizeof(*expected));
 
 	if (stream == NULL || expected == NULL) {
@@ -316,6 +392,8 @@ tls_backend_connect(struct tls_engine *engine,
 	sign_chain_copy(&expected->chain, &backend->expected.chain);
 	if (expected->store != NULL)
 		X509_STORE_up_ref(expected->store);
+	expected->session = take_session(backend);
 	stream->expected = expected;
+	stream->epoch = backends->epoch;
 	return stream;
 }

@@ -21,8 +21,7 @@ expected_of(struct tls_backends *backends, const struct config *config,
     uint32_t section)
 {
 	if (backends->engine == NULL)
-		backends->engine =
-		    tls_backend_engine_new(backends->submit, backends->arg);
+		backends->engine = tls_backend_engine_new(backends);
 	if (backends->sections == NULL) {
 		backends->n_sections = config->backends.n;
 		backends->sections =
@@ -47,10 +46,8 @@ tls_backends_connect(struct tls_backends *backends, const struct config *config,
 		return false;
 	if (config_backend_at(config, index)->backend_tls == 0)
 		return true;
-	struct tls_backend *expected = expected_of(backends, config, index);
-	if (expected != NULL)
-		*out_stream =
-		    tls_backend_connect(backends->engine, expected, stream_id);
+	if (expected_of(backends, config, index) != NULL)
+		*out_stream = tls_backend_connect(backends, index, stream_id);
 	return *out_stream != NULL;
 }
 
@@ -62,4 +59,5 @@ tls_backends_forget(struct tls_backends *backends)
 	free(backends->sections);
 	backends->sections = NULL;
 	backends->n_sections = 0;
+	backends->epoch++;
 }

@@ -24,7 +24,8 @@ struct tls_engine {
 	void *arg;
 	const struct config *config;
 	const struct tickets_area *tickets;
-	struct tls_section *sections; /* of config, by index */
+	struct tls_backends *backends; /* of an engine whose streams connect */
+	struct tls_section *sections;  /* of config, by index */
 	uint32_t n_sections;
 	/* Valid inside a call only. */
 	struct tls_stream *current;
@@ -61,7 +62,8 @@ struct tls_stream {
 	struct tls_expected *expected;	  /* it connects; NULL: it accepts */
 	char *sni; /* only when SSL_get_servername() is not lower case */
 	uint64_t id;
-	uint32_t listen;
+	uint32_t listen; /* or the section of the backend, */
+	uint32_t epoch;	 /* and of which snapshot */
 	uint32_t error;	 /* of BoringSSL's queue; 0: none */
 	uint8_t failure; /* enum tls_failure */
 	uint8_t alert;

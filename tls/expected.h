@@ -22,11 +22,14 @@ struct tls_expected {
 	uint32_t key_type; /* enum config_key_type */
 	uint32_t key_bits;
 	uint8_t spki[SPKI_HASH_LEN];
+	SSL_SESSION *session; /* to resume; NULL: none */
 };
 
 /* Makes the SSL one that connects, with its SNI. */
 bool expected_open(const struct tls_expected *expected, SSL *ssl);
-void expected_free(struct tls_expected *expected);
+/* The handshake is over, or the stream is. */
+struct tls_stream;
+void expected_end(struct tls_stream *stream, bool finished);
 
 /* stream.c: what both kinds of engine have; NULL: out of memory. */
 struct tls_engine;

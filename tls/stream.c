@@ -237,7 +237,7 @@ tls_stream_free(struct tls_stream *stream)
 	free_handshake(stream);
 	SSL_free(stream->ssl);
 	free(stream->identity);
-	expected_free(stream->expected);
+	expected_end(stream, false);
 	free(stream->sni);
 	free(stream);
 }
@@ -291,8 +291,7 @@ finish(struct tls_stream *stream)
 {
 	stream->finished = true;
 	free_handshake(stream);
-	expected_free(stream->expected);
-	stream->expected = NULL;
+	expected_end(stream, true);
 	return TLS_OK;
 }
 
