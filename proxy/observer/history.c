@@ -97,3 +97,15 @@ history_at(
 	uint32_t index = history->newest + HISTORY_STEPS - age;
 	return history->steps[series][index % HISTORY_STEPS];
 }
+
+uint64_t
+history_sum(const struct history *history, const struct view *view,
+    enum history_series series)
+{
+	uint64_t now = level(view, series);
+	uint64_t before = history->before[series];
+	uint64_t sum = history->last_ms != 0 && now > before ? now - before : 0;
+	for (uint32_t age = 0; age < history->n; age++)
+		sum += history_at(history, series, age);
+	return sum;
+}

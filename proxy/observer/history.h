@@ -42,4 +42,8 @@ void history_tick(
 uint64_t history_at(
     const struct history *history, enum history_series series, uint32_t age);
 
+/* Over the last hour, the step that is not finished included. */
+uint64_t history_sum(const struct history *history, const struct view *view,
+    enum history_series series);
+
 #endif

@@ -155,11 +155,13 @@ put_tiles(const struct view *view, struct reply *out)
 	put_tile(
 	    out, "Logged in", plot_count(SUM(view, relaying), number), below);
 	snprintf(below, sizeof(below), "in the last hour, %s failed",
-	    plot_count(plot_sum(history, HISTORY_LOGINS_FAILED), other));
+	    plot_count(
+		history_sum(history, view, HISTORY_LOGINS_FAILED), other));
 	put_tile(out, "Logins",
-	    plot_count(plot_sum(history, HISTORY_LOGINS_OK), number), below);
-	uint64_t refused = plot_sum(history, HISTORY_REFUSED);
-	uint64_t tls = plot_sum(history, HISTORY_TLS_FAILED);
+	    plot_count(history_sum(history, view, HISTORY_LOGINS_OK), number),
+	    below);
+	uint64_t refused = history_sum(history, view, HISTORY_REFUSED);
+	uint64_t tls = history_sum(history, view, HISTORY_TLS_FAILED);
 	snprintf(below, sizeof(below), "in the last hour, %s in TLS",
 	    plot_count(tls, other));
 	put_tile(out, "Refused", plot_count(refused + tls, number), below);
@@ -176,7 +178,7 @@ put_plots(const struct view *view, struct reply *out)
 	};
 	reply_puts(out, "<div class=\"grid\">");
 	for (size_t i = 0; i < sizeof(plots) / sizeof(plots[0]); i++)
-		plot_write(view->history, &plots[i], out);
+		plot_write(view, &plots[i], out);
 	reply_puts(out, "</div>");
 }
 
@@ -320,7 +322,7 @@ put_refusals(const struct view *view, struct reply *out)
 	};
 	reply_puts(out,
 	    "<section><h2>Refused, by reason</h2><table><tr><th>Since the "
-	    "start<th class=\"n\">Connections</tr>");
+	    "start<th class=\"n\">How often</tr>");
 #define X(counter, why) put_reason(out, why, SUM(view, counter));
 	SLOT_REFUSALS(X)
 #undef X
@@ -345,10 +347,11 @@ put_policy(const struct view *view, struct reply *out)
 				: "If TLS 1.3 were required",
 	    plot_count(counts.cut_off, some), plot_count(counts.clients, all));
 	reply_printf(out,
-	    ".</p><p>Of %s handshakes since the start %s for their version",
+	    ".</p><p>Of %s handshakes since the start %s would have failed "
+	    "by their version",
 	    plot_count(counts.handshakes, all),
 	    plot_count(counts.by_version, some));
-	reply_printf(out, ", %s for their ciphers.</p>",
+	reply_printf(out, ", %s by their ciphers.</p>",
 	    plot_count(counts.by_cipher, some));
 	reply_puts(out, "<p class=\"dim\">sallyport ctl tls-report says who."
 			"</p></section>");

@@ -75,15 +75,6 @@ plot_age(uint64_t seconds, char buf[PLOT_NUMBER_MAX])
 	return buf;
 }
 
-uint64_t
-plot_sum(const struct history *history, enum history_series series)
-{
-	uint64_t sum = 0;
-	for (uint32_t age = 0; age < history->n; age++)
-		sum += history_at(history, series, age);
-	return sum;
-}
-
 static uint64_t
 maximum(const struct history *history, const struct plot *plot)
 {
@@ -127,8 +118,8 @@ rate(const struct plot *plot, uint64_t value, char buf[PLOT_NUMBER_MAX])
 }
 
 static void
-legend(const struct history *history, const struct plot *plot, int i,
-    struct reply *out)
+legend(
+    const struct view *view, const struct plot *plot, int i, struct reply *out)
 {
 	static const char *const names[] = {
 #define X(id, name) name,
@@ -136,21 +127,21 @@ legend(const struct history *history, const struct plot *plot, int i,
 #undef X
 	};
 	char buf[PLOT_NUMBER_MAX];
-	uint64_t sum = plot_sum(history, plot->series[i]);
+	uint64_t sum = history_sum(view->history, view, plot->series[i]);
 	reply_printf(out, "<span class=\"k%d\">%s <b>%s</b></span>", i + 1,
 	    names[plot->series[i]],
 	    plot->octets ? plot_octets(sum, buf) : plot_count(sum, buf));
 }
 
 void
-plot_write(
-    const struct history *history, const struct plot *plot, struct reply *out)
+plot_write(const struct view *view, const struct plot *plot, struct reply *out)
 {
+	const struct history *history = view->history;
 	char buf[PLOT_NUMBER_MAX];
 	uint64_t most = maximum(history, plot);
 	reply_printf(out, "<figure><figcaption><h2>%s</h2>", plot->title);
 	for (int i = 0; i < 2; i++)
-		legend(history, plot, i, out);
+		legend(view, plot, i, out);
 	reply_printf(out,
 	    "</figcaption><svg viewBox=\"0 0 %d %d\" "
 	    "preserveAspectRatio=\"none\" role=\"img\" aria-label=\"%s in the "

@@ -24,9 +24,6 @@ struct plot {
 
 /* A figure with both series, their legend and the scale. */
 void plot_write(
-    const struct history *history, const struct plot *plot, struct reply *out);
-
-/* Over the whole ring. */
-uint64_t plot_sum(const struct history *history, enum history_series series);
+    const struct view *view, const struct plot *plot, struct reply *out);
 
 #endif

@@ -205,6 +205,12 @@ history_is_an_hour(void **state)
 	for (uint32_t age = 0; age < HISTORY_STEPS; age++)
 		assert_int_equal(
 		    history_at(history, HISTORY_LOGINS_OK, age), 500 - age);
+	/* What is going on is in the sum before its step is over. */
+	uint64_t sum = history_sum(history, &world->view, HISTORY_LOGINS_OK);
+	slot_add(&area->logins_ok, 3);
+	assert_int_equal(
+	    history_sum(history, &world->view, HISTORY_LOGINS_OK), sum + 3);
+	slot_add(&area->logins_ok, (uint64_t)-3);
 	/* A pause of the machine is one step. */
 	slot_add(&area->logins_ok, 7);
 	history_tick(history, &world->view, UINT64_C(99000000));
