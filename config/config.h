@@ -63,8 +63,10 @@ struct config_gateway {
 	uint32_t log_level;	  /* enum config_log_level */
 	uint32_t log_facility;	  /* LOG_MAIL... of syslog(3) */
 	struct text log_path;	  /* when log is LOG_TO_FILE */
-	struct text audit_log;
-	struct text control; /* path, empty: off */
+	uint32_t audit;		  /* LOG_TO_SYSLOG or _FILE; else the log */
+	uint32_t audit_facility;
+	struct text audit_log; /* when audit is LOG_TO_FILE */
+	struct text control;   /* path, empty: off */
 	struct text control_group;
 	struct addr metrics; /* ADDR_NONE: off */
 	uint64_t drain_timeout_ms;

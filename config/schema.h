@@ -33,6 +33,7 @@ enum value_type {
 	VALUE_CHOICE,	    /* bool, uint16_t or uint32_t; one of words */
 	VALUE_FLAGS,	    /* uint32_t; words or-ed */
 	VALUE_LOG,	    /* struct config_gateway: log, log_path */
+	VALUE_AUDIT,	    /* the same: audit, audit_log */
 	VALUE_ENDPOINT_OFF, /* struct addr; "off" is ADDR_NONE */
 	VALUE_BACKEND,	    /* host, port, unix_path */
 	VALUE_SECTION,	    /* struct text: a section, or empty */

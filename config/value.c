@@ -216,6 +216,19 @@ parse_log(const struct job *job)
 }
 
 static bool
+parse_audit(const struct job *job)
+{
+	struct config_gateway *gateway = job->fields;
+
+	gateway->audit = job->text.len == 0 ? LOG_TO_STDERR : LOG_TO_FILE;
+	if (!is_word(job->text, "syslog"))
+		return parse_path(job);
+	gateway->audit = LOG_TO_SYSLOG;
+	gateway->audit_log = (struct text){0, 0};
+	return true;
+}
+
+static bool
 parse_endpoint_off(const struct job *job)
 {
 	struct addr addr = {.family = ADDR_NONE};
@@ -366,6 +379,7 @@ static const struct {
     [VALUE_CHOICE] = {parse_choice, "one of"},
     [VALUE_FLAGS] = {parse_flags, "some of"},
     [VALUE_LOG] = {parse_log, "stderr, syslog or an absolute path"},
+    [VALUE_AUDIT] = {parse_audit, "syslog or an absolute path"},
     [VALUE_ENDPOINT_OFF] = {parse_endpoint_off,
 	"off or an address such as 127.0.0.1:9930 or [::1]:9930"},
     [VALUE_BACKEND] = {parse_backend, "host:port, [IPv6]:port or unix:/path"},

@@ -152,6 +152,17 @@ format_log(const struct view *view, struct outbuf *out)
 }
 
 static void
+format_audit(const struct view *view, struct outbuf *out)
+{
+	const struct config_gateway *gateway = view->fields;
+
+	if (gateway->audit == LOG_TO_SYSLOG)
+		outbuf_puts(out, "syslog");
+	else
+		outbuf_put(out, config_span(view->image, gateway->audit_log));
+}
+
+static void
 format_endpoint_off(const struct view *view, struct outbuf *out)
 {
 	const struct addr *addr = view->field;
@@ -199,6 +210,7 @@ static void (*const writers[])(const struct view *view, struct outbuf *out) = {
     [VALUE_CHOICE] = format_choice,
     [VALUE_FLAGS] = format_flags,
     [VALUE_LOG] = format_log,
+    [VALUE_AUDIT] = format_audit,
     [VALUE_ENDPOINT_OFF] = format_endpoint_off,
     [VALUE_BACKEND] = format_backend,
     [VALUE_SECTION] = format_text,

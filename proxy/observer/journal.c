@@ -28,20 +28,74 @@ void
 journal_configure(struct journal *journal, const struct config_gateway *gateway)
 {
 	sink_configure(&journal->log, gateway->log, gateway->log_facility);
-	sink_configure(&journal->audit, LOG_TO_FILE, 0);
-	if (gateway->audit_log.len == 0)
+	sink_configure(
+	    &journal->audit, gateway->audit, gateway->audit_facility);
+	if (gateway->audit != LOG_TO_FILE)
 		sink_set_file(&journal->audit, -1);
 	journal->format = (enum config_log_format)gateway->log_format;
 	journal->level = (int)gateway->log_level;
 }
 
+/* What TLS with a client fails for when it is the policy that refuses; "tls" is
+ * the word of a summary. */
+static bool
+is_policy(struct span why)
+{
+	static const char *const words[] = {"tls", "tls_version", "tls_cipher",
+	    "tls_group", "tls_sigalg", "tls_alpn", "tls_sni",
+	    "tls_client_certificate"};
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
+		if (span_equal(why, span_str(words[i])))
+			return true;
+	return false;
+}
+
+/* The end of a session, or a summary of such or other events. */
+static bool
+is_refusal(struct span message)
+{
+	struct event_reader reader;
+	struct event_value value;
+	struct span name = span_str(event_kind_name(EVENT_SESSION));
+	struct span why = {0};
+	if (!event_reader_init(&reader, message))
+		return false;
+	while (event_reader_next(&reader, &value)) {
+		if (value.field == FIELD_NAME)
+			name = value.text;
+		else if (value.field == FIELD_WHY)
+			why = value.text;
+	}
+	return is_policy(why) ||
+	       !span_equal(name, span_str(event_kind_name(EVENT_SESSION)));
+}
+
 /* The stream of those who have to show what happened. */
 static bool
-is_audited(int kind)
+is_audited(int kind, struct span message)
 {
-	return kind == EVENT_CONTROL || kind == EVENT_LOGIN ||
-	       kind == EVENT_REFUSED || kind == EVENT_CERTIFICATE ||
-	       kind == EVENT_RELOAD || kind == EVENT_GATEWAY;
+	switch (kind) {
+	case EVENT_CONTROL:
+	case EVENT_LOGIN:
+	case EVENT_LOGIN_NEW_PREFIX:
+	case EVENT_BAN:
+	case EVENT_REFUSED:
+	case EVENT_CERTIFICATE:
+	case EVENT_RELOAD:
+	case EVENT_GATEWAY:
+		return true;
+	case EVENT_SESSION:
+	case EVENT_SUMMARY:
+		return is_refusal(message);
+	default:
+		return false;
+	}
+}
+
+static bool
+has_audit(const struct journal *journal)
+{
+	return journal->audit.target == LOG_TO_SYSLOG || journal->audit.fd >= 0;
 }
 
 /* False: it is lost. */
@@ -55,7 +109,7 @@ write_event(struct journal *journal, struct sink *sink, struct span message)
 		journal->malformed++;
 		return true;
 	}
-	bool audited = journal->audit.fd >= 0 && is_audited(meta.kind);
+	bool audited = has_audit(journal) && is_audited(meta.kind, message);
 	/* The audit stream is whole at any level of the log. */
 	if (meta.level > journal->level && !audited)
 		return true;

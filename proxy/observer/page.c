@@ -157,7 +157,7 @@ put_tiles(const struct view *view, struct reply *out)
 	snprintf(below, sizeof(below), "in the last hour, %s failed",
 	    plot_count(
 		history_sum(history, view, HISTORY_LOGINS_FAILED), other));
-	put_tile(out, "Logins",
+	put_tile(out, "Logins accepted",
 	    plot_count(history_sum(history, view, HISTORY_LOGINS_OK), number),
 	    below);
 	uint64_t refused = history_sum(history, view, HISTORY_REFUSED);
