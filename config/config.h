@@ -170,6 +170,7 @@ struct config_certificate {
 	bool is_for_backends;
 	/* What the master found out when it judged the files. */
 	bool usable;
+	bool is_kept; /* the files are faulty, what was loaded before serves */
 	uint32_t key_type; /* enum config_key_type */
 	uint32_t key_bits;
 	uint8_t spki[SPKI_HASH_LEN];

@@ -543,7 +543,7 @@ keep_running(struct loader *loader, uint32_t i)
 	to->loaded = old->loaded;
 	to->renewals = old->renewals;
 	to->refused = old->refused + 1;
-	to->usable = true;
+	to->usable = to->is_kept = true;
 	keys_append(loader, i, key);
 }
 
@@ -554,7 +554,7 @@ load_one(struct loader *loader, uint32_t i)
 	const char *file;
 	bool is_kept;
 
-	at(loader, i)->usable = false;
+	at(loader, i)->usable = at(loader, i)->is_kept = false;
 	file = load_files(loader, i, &fault);
 	if (file == NULL)
 		return;

@@ -126,6 +126,11 @@ find_certificates(const struct config *config, struct alarms *alarms)
 			add(alarms, SEVERITY_WARN,
 			    "Certificate %s expires in %" PRId64 " days", name,
 			    left / 86400);
+		if (certificate->is_kept)
+			add(alarms, SEVERITY_WARN,
+			    "Certificate %s: the files are faulty, the one "
+			    "loaded before serves; the log says why",
+			    name);
 	}
 }
 

@@ -231,6 +231,12 @@ BROKEN = {
 }
 
 
+def looks_faulty(gateway):
+    """What ctl status says first, long after the event."""
+    return [row["at"] for row in gateway.ctl("status")
+            if "files are faulty" in row.get("at", "")]
+
+
 @pytest.mark.parametrize("fault", BROKEN)
 def test_broken_files(make, certs, place, fault):
     """The old one keeps serving, one event, the counter moves; and what comes
@@ -255,12 +261,14 @@ def test_broken_files(make, certs, place, fault):
                                    state="refused")) == count + 1
     wait_for(lambda: of(scrape(gateway),
                         "certificate_faults_total") == count + 1)
+    wait_for(lambda: looks_faulty(gateway))
     if (place / "live.pem").is_dir():
         (place / "live.pem").rmdir()
     leaf = certs.leaf("mended")
     replace(leaf.key, place / "live.key")
     replace(leaf.chain, place / "live.pem")
     serves(gateway, certs, leaf)
+    wait_for(lambda: not looks_faulty(gateway))
 
 
 def test_swapped_while_they_are_read(make, certs, place):
