@@ -26,7 +26,7 @@
 	/* Of the connection, in a handshake; the session counts these. */  \
 	X(TIMEOUT, "tls_timeout")                                           \
 	X(RESET, "tls_reset")                                               \
-	X(LEFT, "tls_left") /* FIN */
+	X(LEFT, "tls_left") /* FIN or close_notify */
 
 enum tls_failure {
 #define X(name, text) TLS_FAIL_##name,

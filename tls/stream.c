@@ -266,19 +266,30 @@ open_ssl(struct tls_stream *stream)
 	return true;
 }
 
-static enum tls_status
-fail(struct tls_stream *stream)
+static enum tls_failure
+name_failure(const struct tls_stream *stream)
 {
 	const struct tls_handshake *handshake = stream->handshake;
 	struct span first = span_of(NULL, 0);
 
+	/* A malformed name is refused without a reason. */
+	if (stream->error == 0 && stream->alert == SSL_AD_UNRECOGNIZED_NAME)
+		return TLS_FAIL_SNI;
+	if (stream->error == 0 && stream->alert == SSL_AD_DECODE_ERROR)
+		return TLS_FAIL_PROTOCOL;
 	if (handshake != NULL)
 		first = span_of(handshake->first, handshake->n_first);
+	return failure_of(stream->error, first);
+}
+
+static enum tls_status
+fail(struct tls_stream *stream)
+{
 	stream->error = ERR_peek_error();
 	if (stream->engine->out != NULL && stream->engine->out->overflow)
 		stream->failure = TLS_FAIL_INTERNAL;
 	else if (stream->failure == TLS_FAIL_NONE)
-		stream->failure = (uint8_t)failure_of(stream->error, first);
+		stream->failure = (uint8_t)name_failure(stream);
 	/* BoringSSL leaves the peer without a word when a key fails. */
 	if (stream->failure == TLS_FAIL_KEY && stream->alert == 0)
 		SSL_send_fatal_alert(stream->ssl, SSL_AD_INTERNAL_ERROR);
@@ -335,6 +346,11 @@ step_handshake(struct tls_stream *stream)
 			if (stream->handshake->wait == KEY_ANSWERED)
 				continue;
 			return TLS_WANT_KEY;
+		case SSL_ERROR_ZERO_RETURN:
+			stream->failure = TLS_FAIL_LEFT;
+			stream->alert_received = true;
+			stream->why = "CLOSE_NOTIFY";
+			return fail(stream);
 		default:
 			return fail(stream);
 		}

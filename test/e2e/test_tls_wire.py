@@ -161,13 +161,27 @@ def test_a_missing_extension_is_named(module_gateway):
     assert event["text"] == "MISSING_EXTENSION", event
 
 
-@pytest.mark.parametrize("number", [0, 40])
-def test_an_alert_of_the_client(make_gateway, make_backend, number):
-    """Even close_notify may be fatal; who gave up is told."""
+# The fault is the client's: nothing here is tls_internal.
+BLAME = {
+    "a fatal alert": (record(b"\2\x28", ALERT), "tls_alert", "client"),
+    "a fatal close_notify": (record(b"\2\0", ALERT), "tls_alert", "client"),
+    "close_notify": (record(b"\1\0", ALERT), "tls_left", "client"),
+    "an empty name": (hello(sni=sni(b"")), "tls_sni", "gateway"),
+    "a malformed name": (hello(sni=extension(0, b"\0")), "tls_protocol",
+                         "gateway"),
+}
+
+
+@pytest.mark.parametrize("name", BLAME)
+def test_who_is_to_blame(make_gateway, make_backend, name):
+    data, why, who = BLAME[name]
     gateway = make_gateway({"a": backend(make_backend())}).start()
-    assert answer(gateway.port, record(bytes([2, number]), ALERT)) == "fin"
-    event = gateway.wait_event("session", why="tls_alert")
-    assert event["who"] == "client", event
+    answer(gateway.port, data)
+    wait_for(lambda: [e for e in gateway.events("session", state="handshake")
+                      if e["why"] != "truncated"])
+    event, = [e for e in gateway.events("session", state="handshake")
+              if e["why"] != "truncated"]
+    assert (event["why"], event["who"]) == (why, who), event
 
 
 def test_early_data_is_skipped(module_gateway):
