@@ -348,6 +348,15 @@ refuse(SSL *ssl, struct tls_stream *stream, enum tls_failure failure,
 	return ssl_select_cert_error;
 }
 
+/* Newer BoringSSL would complain about the last certificate that it tried. */
+static bool
+lacks_suite(const SSL_CLIENT_HELLO *hello, const struct offer *offer,
+    const struct config_certificate *certificate)
+{
+	return offer->tls12 && !offer->tls13 && !may_resume(hello) &&
+	       !has_suite_for(hello->ssl, offer, certificate);
+}
+
 /* Nothing that both know would sign: said before a ServerHello. What may be
  * resumed needs no signature, and a malformed list is BoringSSL's. */
 static bool
@@ -409,6 +418,9 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	    !set_certificate(ssl, config, tls, certificate))
 		return refuse(ssl, engine->current, TLS_FAIL_NO_CERTIFICATE,
 		    SSL_AD_INTERNAL_ERROR);
+	if (lacks_suite(hello, &offer, certificate))
+		return refuse(ssl, engine->current, TLS_FAIL_CIPHER,
+		    SSL_AD_HANDSHAKE_FAILURE);
 	if (lacks_signature(hello, &offer, config, tls, certificate))
 		return refuse(ssl, engine->current, TLS_FAIL_SIGALG,
 		    SSL_AD_HANDSHAKE_FAILURE);

@@ -272,8 +272,9 @@ name_failure(const struct tls_stream *stream)
 	const struct tls_handshake *handshake = stream->handshake;
 	struct span first = span_of(NULL, 0);
 
-	/* A malformed name is refused without a reason. */
-	if (stream->error == 0 && stream->alert == SSL_AD_UNRECOGNIZED_NAME)
+	/* A malformed name is refused without a reason, or for any. */
+	if (!stream->alert_received &&
+	    stream->alert == SSL_AD_UNRECOGNIZED_NAME)
 		return TLS_FAIL_SNI;
 	if (stream->error == 0 && stream->alert == SSL_AD_DECODE_ERROR)
 		return TLS_FAIL_PROTOCOL;
