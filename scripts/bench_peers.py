@@ -7,6 +7,7 @@ import pathlib
 import pwd
 import shutil
 import subprocess
+import tempfile
 
 import bench_lib as lib
 
@@ -39,7 +40,9 @@ class Peer:
         self.dir = lib.WORK / self.name
         shutil.rmtree(self.dir, ignore_errors=True)
         self.dir.mkdir(parents=True)
+        self.run = None     # for sockets: a short path that all may enter
         self.helpers = []
+        self.program = None
 
     def write(self, name, text):
         path = self.dir / name
@@ -50,8 +53,10 @@ class Peer:
         raise NotImplementedError
 
     def __enter__(self):
-        self.program = lib.Program(self.name, self.argv(), self.core)
+        self.run = pathlib.Path(tempfile.mkdtemp(prefix="sallyport-bench-"))
+        self.run.chmod(0o755)
         try:
+            self.program = lib.Program(self.name, self.argv(), self.core)
             lib.wait_for_login(self.program, self.helper_core, self.port)
         except BaseException:
             self.__exit__()
@@ -59,9 +64,11 @@ class Peer:
         return self
 
     def __exit__(self, *exc):
-        self.program.stop()
+        if self.program is not None:
+            self.program.stop()
         for helper in self.helpers:
             helper.stop()
+        shutil.rmtree(self.run, ignore_errors=True)
 
     def cpu_seconds(self):
         return lib.cpu_seconds(self.program.pid)
@@ -116,7 +123,7 @@ keeper_user = {user("sallyport-keys", "nobody")}
 workers = {self.workers}
 log = {self.dir}/log
 log_level = warn
-control = {self.dir}/control.sock
+control = {self.run}/control.sock
 metrics = off
 
 [listen imaps]
@@ -335,7 +342,7 @@ class Dovecot(Peer):
 
     def argv(self):
         conf = self.write("dovecot.conf", f"""\
-base_dir = {self.dir}/run
+base_dir = {self.run}
 state_dir = {self.dir}/state
 log_path = {self.dir}/log
 protocols = imap
