@@ -28,6 +28,12 @@ admission_name(enum admission admission)
 		return "table_full";
 	case ADMISSION_MEMORY:
 		return "memory";
+	case ADMISSION_HANDSHAKES:
+		return "handshakes_in_flight";
+	case ADMISSION_HANDSHAKE_RATE:
+		return "handshake_rate";
+	case ADMISSION_FAILURES:
+		return "auth_failures";
 	case ADMISSION_MAX:
 		break;
 	}

@@ -24,6 +24,10 @@ enum admission {
 	ADMISSION_RATE,	       /* connect_rate_per_ip */
 	ADMISSION_TABLE,       /* no room, and overflow = refuse */
 	ADMISSION_MEMORY,      /* decided by who has to allocate */
+	/* Refusals that are told in another way, but for observe = on: */
+	ADMISSION_HANDSHAKES,	  /* handshakes_in_flight */
+	ADMISSION_HANDSHAKE_RATE, /* handshake_rate */
+	ADMISSION_FAILURES, /* auth_failures: a login would wait or fail */
 	ADMISSION_MAX
 };
 

@@ -55,6 +55,9 @@ until_text(const struct view *view, const struct addr *addr,
 	case ADMISSION_MEMORY:
 		return "there is room";
 	case ADMISSION_ADMIT:
+	case ADMISSION_HANDSHAKES:
+	case ADMISSION_HANDSHAKE_RATE:
+	case ADMISSION_FAILURES:
 	case ADMISSION_MAX:
 		break;
 	}

@@ -36,6 +36,12 @@ admit_release(struct session *session)
 	limiter_release(limiter, &session->hold);
 }
 
+static void
+observe_limit(struct session *session, enum admission limit)
+{
+	refusal_observe(session->env, session->listen, &session->client, limit);
+}
+
 /* --- the waiting room ----------------------------------------------------- */
 
 static bool
@@ -49,7 +55,7 @@ has_room(struct session *session)
 		observe, &session->hold))
 		return true;
 	if (observe)
-		slot_add(&env->slot->observed, 1);
+		observe_limit(session, ADMISSION_PREAUTH);
 	return observe;
 }
 
@@ -115,6 +121,9 @@ refusal_reason(enum admission admission)
 	case ADMISSION_DENIED:
 	case ADMISSION_NOT_ALLOWED:
 	case ADMISSION_UNTRUSTED:
+	case ADMISSION_HANDSHAKES:
+	case ADMISSION_HANDSHAKE_RATE:
+	case ADMISSION_FAILURES:
 	case ADMISSION_MAX:
 		break;
 	}
@@ -153,7 +162,7 @@ session_may_handshake(struct session *session)
 		env->limiter, env->config, &session->hold, env->now_ms))
 		return true;
 	if (env->config->limits.observe) {
-		slot_add(&env->slot->observed, 1);
+		observe_limit(session, ADMISSION_HANDSHAKE_RATE);
 		return true;
 	}
 	slot_add(&env->slot->handshakes_refused, 1);
@@ -187,7 +196,7 @@ admit_login(struct session *session)
 	if (delay == 0)
 		return 0;
 	if (env->config->limits.observe) {
-		slot_add(&env->slot->observed, 1);
+		observe_limit(session, ADMISSION_FAILURES);
 		return 0;
 	}
 	slot_add(delay == LOGIN_BANNED ? &env->slot->logins_banned

@@ -35,6 +35,9 @@ counter_of(struct slot_area *slot, enum admission admission)
 		return &slot->refused_untrusted;
 	case ADMISSION_DENIED:
 	case ADMISSION_ADMIT:
+	case ADMISSION_HANDSHAKES:
+	case ADMISSION_HANDSHAKE_RATE:
+	case ADMISSION_FAILURES:
 	case ADMISSION_MAX:
 		break;
 	}
@@ -74,6 +77,15 @@ refusal_note(struct session_env *env, uint32_t listen, const struct addr *peer,
 	if (!result->refused)
 		event_bool(&event, FIELD_OBSERVED, true);
 	env->ops->emit(env->arg, &event);
+}
+
+void
+refusal_observe(struct session_env *env, uint32_t listen,
+    const struct addr *peer, enum admission limit)
+{
+	struct admission_result result = {.admission = limit, .refused = false};
+
+	refusal_note(env, listen, peer, &result);
 }
 
 bool

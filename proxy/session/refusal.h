@@ -43,6 +43,10 @@ void refusals_init(struct refusals *refusals);
 void refusal_note(struct session_env *env, uint32_t listen,
     const struct addr *peer, const struct admission_result *result);
 
+/* observe = on: this limit would have done something to somebody. */
+void refusal_observe(struct session_env *env, uint32_t listen,
+    const struct addr *peer, enum admission limit);
+
 /* True: the end of a session that never logged in may be told. Else it is
  * in the next summary. */
 bool refusal_may_tell_end(struct session_env *env, enum end_reason reason);

@@ -193,18 +193,25 @@ shed_handshakes(struct worker *worker, uint32_t coming)
 		return;
 	uint32_t n = limiter_handshakes_over(
 	    worker->env.limiter, worker->snapshot, coming);
-	if (worker->snapshot->limits.observe) {
-		slot_add(&worker->area->observed, n > 0 && coming > 0);
-		return;
-	}
-	while (n-- > 0 && conn_to_shed(worker, true) != NULL)
+	while (n-- > 0) {
+		struct conn *conn = conn_to_shed(worker, true);
+		if (conn == NULL)
+			return;
+		if (worker->snapshot->limits.observe) {
+			const struct session *session = conn_session(conn);
+			refusal_observe(&worker->env, session->listen,
+			    &session->client, ADMISSION_HANDSHAKES);
+			return;
+		}
 		shed_one(worker, true);
+	}
 }
 
 void
 accept_give_way(struct worker *worker)
 {
-	shed_handshakes(worker, 0);
+	if (!worker->snapshot->limits.observe)
+		shed_handshakes(worker, 0);
 }
 
 static void

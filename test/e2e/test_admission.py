@@ -180,6 +180,52 @@ def test_observe(make_limited):
         client.close()
 
 
+def crowd(gateway):
+    return [tcp(gateway.port, address(1)) for _ in range(8)]
+
+
+def guesses(gateway):
+    with gateway.client(source=address(1)) as client:
+        client.greeting()
+        for n in range(8):
+            assert b" NO" in client.login(f"user{n}", "wrong")[-1]
+
+
+OBSERVED = {
+    "connections_per_ip": ({"connections_per_ip": 2}, crowd),
+    "preauth_per_ip": ({"preauth_per_ip": 2}, crowd),
+    "connect_rate": ({"connect_rate_per_ip": "1/m",
+                      "connect_burst_per_ip": 2}, crowd),
+    "handshakes_in_flight": ({"handshakes_in_flight": 2}, crowd),
+    "handshake_rate": ({"handshake_rate": "1/m"}, lambda gateway: [
+        gateway.client(source=address(1)) for _ in range(40)]),
+    "auth_failures": ({"auth_failures_per_ip": "1/10m",
+                       "login_attempts": 50}, guesses),
+    "banned": ({}, lambda gateway: gateway.ctl_text(
+        "ban", address(1), "1h") and None),
+}
+
+
+@pytest.mark.parametrize("why", OBSERVED)
+def test_observe_refuses_nothing(make_limited, why):
+    """Every limit is decided, counted and told, and nobody is sent away."""
+    limits, offend = OBSERVED[why]
+    gateway = make_limited(observe="on", **limits)
+    held = offend(gateway)
+    start = time.monotonic()
+    gateway.login(source=address(1)).close()
+    assert time.monotonic() - start < 1.9
+    event = gateway.wait_event("refused", why=why)
+    assert event["observed"] == "true"
+    assert event["peer"].startswith(address(1))
+    assert counter(gateway, "observed") > 0
+    for name in ("shed", "waited", "handshakes_refused", "logins_delayed",
+                 "logins_banned"):
+        assert counter(gateway, name) == 0
+    for one in held or []:
+        one.close()
+
+
 def test_deny_and_exempt_files(make_limited, tmp_path):
     deny, exempt = tmp_path / "deny", tmp_path / "exempt"
     deny.write_text("# many\n" + "".join(
