@@ -96,6 +96,7 @@ struct config_listen {
 	struct items certificates;
 	struct items sni;   /* struct sni_slot, a power of two: tls/names.h */
 	struct items allow; /* struct prefix; empty: everyone */
+	struct text allow_file;
 	struct items allow_tree; /* struct config_network */
 	bool proxy_protocol;
 	bool login_command;

@@ -21,7 +21,7 @@ enum request_kind {
 	REQUEST_KICK,	    /* session ids, uint64_t each; slot: the worker */
 	REQUEST_BAN,	    /* struct request_ban */
 	REQUEST_UNBAN,	    /* the same */
-	REQUEST_NETWORKS,   /* read deny_file and exempt_file again */
+	REQUEST_NETWORKS,   /* read the files of networks again */
 	REQUEST_BACKEND,    /* its name; slot: enum backend_admin */
 };
 

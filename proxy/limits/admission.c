@@ -73,7 +73,7 @@ admission_of_client(
 {
 	const struct config_listen *listener = config_listen_at(config, listen);
 
-	if (listener->allow.n > 0 &&
+	if ((listener->allow.n > 0 || listener->allow_file.len > 0) &&
 	    !contains(config, listener->allow_tree, client))
 		return ADMISSION_NOT_ALLOWED;
 	return is_denied(config, client) ? ADMISSION_DENIED : ADMISSION_ADMIT;

@@ -19,6 +19,7 @@
 struct networks_files {
 	struct span exempt;
 	struct span deny;
+	struct span allow[CONFIG_MAX_LISTENERS]; /* of each listener */
 };
 void networks_build(struct builder *builder, const struct networks_files *files,
     struct problems *problems);

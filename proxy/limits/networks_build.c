@@ -178,7 +178,7 @@ networks_build(struct builder *builder, const struct networks_files *files,
 		struct config_listen listen =
 		    *config_listen_at(builder_config(builder), i);
 		listen.allow_tree = build(builder, listen.allow,
-		    span_of(NULL, 0), (struct text){0, 0}, problems);
+		    files->allow[i], listen.allow_file, problems);
 		memcpy(builder->data + builder_config(builder)->listens.off +
 			   i * sizeof(listen),
 		    &listen, sizeof(listen));

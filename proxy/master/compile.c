@@ -34,7 +34,7 @@ compile_capacity(uint64_t n_descriptors)
 	return capacity > CAPACITY_MAX ? CAPACITY_MAX : (uint32_t)capacity;
 }
 
-/* The networks of the files that [limits] names. */
+/* The networks of a file. */
 static void
 read_networks(const struct config *config, struct text path,
     struct secret *out_text, struct problems *problems)
@@ -49,14 +49,22 @@ static void
 build_networks(struct builder *builder, struct problems *problems)
 {
 	const struct config *config = builder_config(builder);
-	struct secret exempt, deny;
+	uint32_t n = config->listens.n;
+	struct secret exempt, deny, allow[CONFIG_MAX_LISTENERS];
 	read_networks(config, config->limits.exempt_file, &exempt, problems);
 	read_networks(config, config->limits.deny_file, &deny, problems);
 	struct networks_files files = {
 	    .exempt = span_secret(&exempt), .deny = span_secret(&deny)};
+	for (uint32_t i = 0; i < n; i++) {
+		read_networks(config, config_listen_at(config, i)->allow_file,
+		    &allow[i], problems);
+		files.allow[i] = span_secret(&allow[i]);
+	}
 	networks_build(builder, &files, problems);
 	secret_wipe(&exempt);
 	secret_wipe(&deny);
+	for (uint32_t i = 0; i < n; i++)
+		secret_wipe(&allow[i]);
 }
 
 static bool

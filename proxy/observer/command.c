@@ -47,7 +47,7 @@ static const struct {
 	1, 2, command_ban},
     {"unban", "ADDRESS", "end its ban and forget its failed logins", 1, 1,
 	command_unban},
-    {"deny", "reload", "read deny_file and exempt_file again", 1, 1,
+    {"deny", "reload", "read the files of networks again", 1, 1,
 	command_deny},
     {"tls-report", "", "what TLS clients use; whom TLS 1.3 alone would cut off",
 	0, 0, command_tls_report},

@@ -250,6 +250,33 @@ def test_deny_and_exempt_files(make_limited, tmp_path):
         client.close()
 
 
+def test_allow_file(make_gateway, make_backend, tmp_path):
+    """Tens of thousands of networks, changed in place; an empty file is not
+    the same as none."""
+    allow = tmp_path / "allow"
+    tmp_path.chmod(0o755)
+    many = "".join(f"10.{n // 250}.{n % 250}.0/24\n" for n in range(40000))
+    allow.write_text(many + "127.1.0.1\n")
+    gateway = make_gateway({"a": backend(make_backend())},
+                           listen={"allow": f"{CLIENT}/32",
+                                   "allow_file": allow}).start()
+    gateway.wait_up()
+    gateway.login(source="127.1.0.1").close()
+    assert is_refused(gateway, "127.1.0.2")
+    gateway.wait_event("refused", why="not_allowed")
+    allow.write_text(many + "127.1.0.2\n")
+    gateway.ctl("deny", "reload")
+    gateway.login(source="127.1.0.2").close()
+    assert is_refused(gateway, "127.1.0.1")
+    allow.write_text("nonsense\n")
+    assert gateway.ctl_fails("deny", "reload")
+    gateway.login(source="127.1.0.2").close()
+    allow.write_text("# nobody\n")
+    gateway.ctl("deny", "reload")
+    assert is_refused(gateway, "127.1.0.2")
+    gateway.login().close()
+
+
 def test_a_bad_file_stops_the_start(make_gateway, make_backend, tmp_path):
     deny = tmp_path / "deny"
     deny.write_text("192.0.2.0/24\n192.0.2.1/24\n")
