@@ -196,6 +196,14 @@ test_tokens_never_ban(void **state)
 	for (int i = 0; i < 100; i++)
 		assert_false(wrong(rig, &client, "", "", true));
 	assert_int_equal(delay(rig, &client, "anna"), 2000);
+	/* Nor where passwords have led to one that is over. */
+	rig->image.config.limits.auth_ban_ms = 1000;
+	for (int i = 0; i < 9; i++)
+		(void)fail_fresh(rig, &client, i);
+	assert_int_equal(delay(rig, &client, "anna"), LOGIN_BANNED);
+	rig->now_ms += 2000;
+	assert_false(wrong(rig, &client, "", "", true));
+	assert_int_equal(delay(rig, &client, "anna"), 15000);
 }
 
 static void
