@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from support import CLIENT, unprivileged, wait_for
+from support import CLIENT, SANITIZED, unprivileged, wait_for
 from support.client import tcp
 from support.gateway import backend
 
@@ -87,12 +87,14 @@ def test_full_of_those_who_are_logged_in(gateway):
 
     def served():
         try:
-            gateway.login(source=address(700), timeout=1).close()
+            gateway.login(source=address(700), timeout=0.5).close()
             return True
         except OSError:
             return False
     begun = time.monotonic()
     wait_for(served, 5, "a login after some have left")
-    assert time.monotonic() - begun < 2.5
+    took = time.monotonic() - begun
+    print(f"a login {took:.2f} s after some have left")
+    assert took < 1 or SANITIZED
     for client in held[10:]:
         client.close()
