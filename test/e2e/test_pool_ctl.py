@@ -68,13 +68,15 @@ def test_drain_is_spread(pair):
     wait_for(lambda: len(pair.events("session", why="drain")) == at_a)
 
 
-def test_outlives_reload_and_crashes(pair):
+@pytest.mark.parametrize("word, state", (("down", "down"),
+                                         ("drain", "draining")))
+def test_outlives_reload_and_crashes(pair, word, state):
     pair.deaths_expected = True
-    assert ctl(pair, "backend", "a", "down")[0] == 0
-    wait_for(lambda: state_of(pair, "a") == "down", 3)
+    assert ctl(pair, "backend", "a", word)[0] == 0
+    wait_for(lambda: state_of(pair, "a") == state, 3)
     pair.reload()
-    assert state_of(pair, "a") == "down"
-    for role in ("monitor", "worker", "observer"):
+    assert state_of(pair, "a") == state
+    for role in ("monitor", "worker", "observer", "keeper"):
         old = pair.pids(role)
         os.kill(old[0], signal.SIGKILL)
         wait_for(lambda: len(pair.pids(role)) == len(old) and
@@ -83,7 +85,7 @@ def test_outlives_reload_and_crashes(pair):
         def answers():
             return ctl(pair, "backends")[0] == 0
         wait_for(answers)
-        assert state_of(pair, "a") == "down", role
+        assert state_of(pair, "a") == state, role
     before = len(pair.servers[0].logins())
     for _ in range(4):
         pair.login().close()
