@@ -18,6 +18,8 @@
 #ifndef TLS_KEY_H
 #define TLS_KEY_H
 
+#include <stddef.h>
+
 #include <openssl/base.h>
 
 #include "config/config.h"
@@ -54,6 +56,34 @@ enum key_form {
 	KEY_FORM_CLIENT_13,
 	KEY_FORM_CLIENT_12
 };
+
+/* On the wire both are cut behind the octets in use. */
+static inline size_t
+key_request_size(const struct key_request *request)
+{
+	return offsetof(struct key_request, input) + request->len;
+}
+
+static inline size_t
+key_reply_size(const struct key_reply *reply)
+{
+	return offsetof(struct key_reply, signature) + reply->len;
+}
+
+/* What came is one, when n octets came. */
+static inline bool
+key_request_is_whole(const struct key_request *request, size_t n)
+{
+	return n >= offsetof(struct key_request, input) &&
+	       request->len <= KEY_INPUT_MAX && n == key_request_size(request);
+}
+
+static inline bool
+key_reply_is_whole(const struct key_reply *reply, size_t n)
+{
+	return n >= offsetof(struct key_reply, signature) &&
+	       reply->len <= KEY_SIGNATURE_MAX && n == key_reply_size(reply);
+}
 
 /* Which of the four forms above it has, to the last octet. */
 enum key_form key_form_of(struct span input);

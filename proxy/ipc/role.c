@@ -16,6 +16,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "proxy/ipc/channel.h"
+
 #define PROMPT_SLICE_NS 100000 /* the shortest that the kernel takes */
 #define PATIENT_NICE	10
 
@@ -123,6 +125,16 @@ role_be_patient(void)
 		return;
 	schedule.sched_policy = SCHED_BATCH;
 	set_schedule(&schedule);
+}
+
+void
+role_take_hello(const struct message *message, struct hello *out_hello)
+{
+	if (message->len != sizeof(*out_hello))
+		role_fatal("the master is of another version");
+	memcpy(out_hello, message->body, sizeof(*out_hello));
+	if (out_hello->layout != IPC_LAYOUT)
+		role_fatal("the master is of another version");
 }
 
 _Noreturn void

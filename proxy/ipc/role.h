@@ -25,6 +25,11 @@ void role_init(const char *name);
 void role_be_prompt(void);
 void role_be_patient(void);
 
+/* The body of a HELLO; exits when the master is of another version. */
+struct message;
+struct hello;
+void role_take_hello(const struct message *message, struct hello *out_hello);
+
 /* Prints "name: text" to stderr and exits with status 1. */
 _Noreturn void role_fatal(const char *text);
 

@@ -122,24 +122,14 @@ on_worker(struct keeper *keeper, struct message *message)
 	keeper->clients[message->slot].fd = fd;
 }
 
-static void
-on_hello(const struct message *message)
-{
-	struct hello hello;
-	if (message->len != sizeof(hello))
-		role_fatal("this is another version's master");
-	memcpy(&hello, message->body, sizeof(hello));
-	if (hello.layout != IPC_LAYOUT)
-		role_fatal("this is another version's master");
-}
-
 static bool
 on_message(void *arg, struct message *message)
 {
 	struct keeper *keeper = arg;
+	struct hello hello;
 	switch (message->type) {
 	case MESSAGE_HELLO:
-		on_hello(message);
+		role_take_hello(message, &hello);
 		break;
 	case MESSAGE_KEEPER:
 		on_worker(keeper, message);

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -28,21 +27,12 @@ send_reply(struct client *client)
 {
 	ENSURE(client->has_reply);
 	ENSURE(client->reply.len <= KEY_SIGNATURE_MAX);
-	size_t len = offsetof(struct key_reply, signature) + client->reply.len;
-	ssize_t n =
-	    send(client->fd, &client->reply, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t n = send(client->fd, &client->reply,
+	    key_reply_size(&client->reply), MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return is_transient(errno);
 	client->has_reply = false;
 	return true;
-}
-
-static bool
-is_whole(const struct key_request *request, size_t n)
-{
-	size_t head = offsetof(struct key_request, input);
-	return n >= head && request->len <= KEY_INPUT_MAX &&
-	       n == head + request->len;
 }
 
 bool
@@ -59,7 +49,7 @@ client_serve(
 		return is_transient(errno);
 	if (n == 0)
 		return false;
-	if (!is_whole(&request, (size_t)n))
+	if (!key_request_is_whole(&request, (size_t)n))
 		return true;
 	memset(&client->reply, 0, sizeof(client->reply));
 	key_sign(set, old, &request, &client->reply);

@@ -22,12 +22,6 @@ struct key_wait {
 	struct key_request request; /* cut to the length in use */
 };
 
-static size_t
-request_size(const struct key_request *request)
-{
-	return offsetof(struct key_request, input) + request->len;
-}
-
 static void on_keeper(uv_poll_t *poll, int status, int events);
 
 static void
@@ -42,7 +36,7 @@ send_waiting(struct keys *keys)
 		struct key_wait *wait = list_entry(it, struct key_wait, link);
 		if (wait->is_sent)
 			continue;
-		size_t size = request_size(&wait->request);
+		size_t size = key_request_size(&wait->request);
 		wait->is_sent =
 		    send(keys->fd, &wait->request, size,
 			MSG_DONTWAIT | MSG_NOSIGNAL) == (ssize_t)size;
@@ -77,13 +71,9 @@ answer(struct keys *keys, const struct key_reply *reply)
 static bool
 read_reply(struct keys *keys, struct key_reply *out_reply)
 {
-	size_t head = offsetof(struct key_reply, signature);
-
 	memset(out_reply, 0, sizeof(*out_reply));
 	ssize_t n = recv(keys->fd, out_reply, sizeof(*out_reply), MSG_DONTWAIT);
-	return n >= (ssize_t)head &&
-	       out_reply->len <= sizeof(out_reply->signature) &&
-	       (size_t)n == head + out_reply->len;
+	return n > 0 && key_reply_is_whole(out_reply, (size_t)n);
 }
 
 static void
@@ -130,7 +120,7 @@ bool
 keys_submit(void *arg, uint64_t stream_id, struct key_request *request)
 {
 	struct monitor *monitor = arg;
-	size_t size = request_size(request);
+	size_t size = key_request_size(request);
 	struct key_wait *wait =
 	    malloc(offsetof(struct key_wait, request) + size);
 

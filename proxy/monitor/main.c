@@ -144,11 +144,7 @@ on_hello(struct monitor *monitor, const struct message *message)
 {
 	struct hello hello;
 
-	if (message->len != sizeof(hello))
-		role_fatal("a HELLO of another form");
-	memcpy(&hello, message->body, sizeof(hello));
-	if (hello.layout != IPC_LAYOUT)
-		role_fatal("the master is of another version");
+	role_take_hello(message, &hello);
 	if (hello.n_slots > MONITOR_SLOTS_MAX)
 		role_fatal("too many slots");
 	monitor->n_slots = hello.n_slots;

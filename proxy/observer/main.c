@@ -194,11 +194,7 @@ static void
 on_hello(struct observer *observer, const struct message *message)
 {
 	struct hello hello;
-	if (message->len != sizeof(hello))
-		role_fatal("this is another version's master");
-	memcpy(&hello, message->body, sizeof(hello));
-	if (hello.layout != IPC_LAYOUT)
-		role_fatal("this is another version's master");
+	role_take_hello(message, &hello);
 	observer->n_slots = hello.n_slots;
 	if (hello.started_ms != 0)
 		observer->view.started_ms = hello.started_ms;

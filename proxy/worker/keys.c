@@ -21,12 +21,6 @@ struct key_wait {
 	struct key_request request; /* cut to the length in use */
 };
 
-static size_t
-request_size(const struct key_request *request)
-{
-	return offsetof(struct key_request, input) + request->len;
-}
-
 static void on_keeper(uv_poll_t *poll, int status, int events);
 
 static void
@@ -43,7 +37,7 @@ poll_for(struct keys *keys, bool want_write)
 static bool
 is_sent(const struct keys *keys, const struct key_request *request)
 {
-	size_t len = request_size(request);
+	size_t len = key_request_size(request);
 
 	return send(keys->fd, request, len, MSG_DONTWAIT | MSG_NOSIGNAL) ==
 	       (ssize_t)len;
@@ -99,13 +93,9 @@ answer(struct keys *keys, const struct key_reply *reply)
 static bool
 read_reply(struct keys *keys, struct key_reply *out_reply)
 {
-	size_t head = offsetof(struct key_reply, signature);
-
 	memset(out_reply, 0, sizeof(*out_reply));
 	ssize_t n = recv(keys->fd, out_reply, sizeof(*out_reply), MSG_DONTWAIT);
-	return n >= (ssize_t)head &&
-	       out_reply->len <= sizeof(out_reply->signature) &&
-	       (size_t)n == head + out_reply->len;
+	return n > 0 && key_reply_is_whole(out_reply, (size_t)n);
 }
 
 static void
@@ -167,7 +157,7 @@ bool
 keys_submit(void *arg, uint64_t session_id, struct key_request *request)
 {
 	struct worker *worker = arg;
-	size_t size = request_size(request);
+	size_t size = key_request_size(request);
 	struct key_wait *wait =
 	    malloc(offsetof(struct key_wait, request) + size);
 	if (wait == NULL)

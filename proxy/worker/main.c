@@ -157,11 +157,7 @@ take_hello(struct worker *worker, const struct message *message)
 {
 	struct hello hello;
 
-	if (message->len != sizeof(hello))
-		role_fatal("another version of the master");
-	memcpy(&hello, message->body, sizeof(hello));
-	if (hello.layout != IPC_LAYOUT)
-		role_fatal("another version of the master");
+	role_take_hello(message, &hello);
 	worker->slot = message->slot;
 	worker->n_slots = hello.n_slots;
 	ENSURE(hello.n_slots <= WORKER_SLOTS_MAX);
