@@ -20,8 +20,6 @@
 #include "proxy/base/ensure.h"
 #include "proxy/limits/logins.h"
 
-static void choose(struct session *session);
-
 void
 attempt_drop_backend(struct session *session)
 {
@@ -63,17 +61,23 @@ back_to_preauth(struct session *session)
 	session_enter(session, SESSION_PREAUTH);
 }
 
-/* After a NO that is not the client's fault. */
+/* After a NO that says nothing of the password. */
 static void
-back_after_refusal(struct session *session)
+note_refusal(struct session *session)
 {
-	back_to_preauth(session);
 	if (++session->preauth->refusals < REFUSALS_MAX)
 		return;
 	outbuf_puts(&session->env->text,
 	    "* BYE [UNAVAILABLE] Too many logins in vain, try again later."
 	    "\r\n");
 	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
+}
+
+static void
+back_after_refusal(struct session *session)
+{
+	back_to_preauth(session);
+	note_refusal(session);
 }
 
 static void
@@ -205,6 +209,7 @@ refuse_user(struct session *session)
 			 "not for this user.\r\n");
 	credentials_wipe(&preauth->credentials);
 	preauth->phase = PHASE_COMMAND;
+	note_refusal(session);
 }
 
 /* A connection that was there before the ban. */

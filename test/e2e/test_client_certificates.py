@@ -193,6 +193,18 @@ def test_the_user_is_the_certificates(make, anna, bert):
     assert event["why"] == "client_certificate" and event["user"] == USER
 
 
+def test_the_wrong_user_again_and_again(make, anna):
+    """Each is a line in the log: after ten the connection ends."""
+    gateway = make(client_cert_user="email")
+    with enter(gateway, anna) as client:
+        client.greeting()
+        for _ in range(10):
+            assert b"AUTHORIZATIONFAILED" in client.login("bert")[-1]
+        assert b"* BYE" in client.rest()
+    gateway.wait_event("session", why="login_attempts")
+    assert len(gateway.events("login", verdict="refused")) == 10
+
+
 @pytest.mark.parametrize("kind", ["dns", "cn"])
 def test_other_fields(make, certs, kind):
     gateway = make(client_cert_user=kind)
