@@ -6,8 +6,6 @@
  * it stops polling until there is room.
  */
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <string.h>
 #include <unistd.h>
@@ -314,23 +312,6 @@ accept_close(struct worker *worker)
 	}
 }
 
-static void
-configure(int fd, const struct config_pool *pool)
-{
-	int on = 1, off = 0;
-	int idle_s = (int)(pool->keepalive_ms / 1000);
-	unsigned stall_ms = (unsigned)pool->stall_timeout_ms;
-
-	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(
-	    fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off, sizeof(on));
-	if (idle_s > 0)
-		setsockopt(
-		    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	setsockopt(
-	    fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
-}
-
 void
 accept_configure(struct worker *worker)
 {
@@ -338,7 +319,7 @@ accept_configure(struct worker *worker)
 		const struct listener *listener = &worker->listeners[i];
 		const struct config_listen *listen =
 		    config_listen_at(worker->snapshot, listener->listen);
-		configure(listener->fd,
+		dial_configure(listener->fd,
 		    config_pool_at(worker->snapshot, listen->pool));
 	}
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* Connecting to a backend: addresses of our own, socket options, the way to
- * say why not. Called by conn.c. */
+ * say why not. Called by conn.c; accept.c shares the options. */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
@@ -23,22 +23,21 @@ bind_source(int fd, const struct addr *source)
 	return bind(fd, (const struct sockaddr *)&sa, len);
 }
 
-static void
-set_options(int fd, const struct config_pool *pool)
+void
+dial_configure(int fd, const struct config_pool *pool)
 {
-	int on = 1;
+	int on = 1, off = 0;
 	int idle_s = (int)(pool->keepalive_ms / 1000);
 	unsigned stall_ms = (unsigned)pool->stall_timeout_ms;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	if (idle_s > 0) {
-		setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(
+	    fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off, sizeof(on));
+	if (idle_s > 0)
 		setsockopt(
 		    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
-	}
-	if (stall_ms > 0)
-		setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms,
-		    sizeof(stall_ms));
+	setsockopt(
+	    fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
 }
 
 static void
@@ -62,7 +61,7 @@ open_tcp(
 
 	if (fd < 0)
 		return -errno;
-	set_options(fd, session_pool(&conn->session));
+	dial_configure(fd, session_pool(&conn->session));
 	if (source != NULL && bind_source(fd, source) != 0) {
 		int error = -errno;
 		close(fd);

@@ -21,9 +21,6 @@
 #include "tls/backend.h"
 
 #define WORKER_SLOTS_MAX 64
-#define PENALTIES_MAX	 16
-/* A backend that said PRIVACYREQUIRED is left alone for so long. */
-#define MISCONFIGURED_MS 60000
 
 struct conn;
 
@@ -104,9 +101,8 @@ bool accept_add(
 void accept_start(struct worker *worker);
 /* After a connection ended, or the time to try again has come. */
 void accept_resume(struct worker *worker);
-/* Once a second: no sooner is the master told that there is room again. With
- * clients waiting a full worker changes with each that goes and comes, and
- * what the master has not read while it was busy must fit into the channel. */
+/* Once a second: no sooner is the master told that there is room again, for
+ * what it has not read while it was busy must fit into the channel. */
 void accept_beat(struct worker *worker);
 /* Other workers may have gone over the cap of handshakes, whose share of it is
  * used here. */
@@ -115,6 +111,10 @@ void accept_give_way(struct worker *worker);
 void accept_close(struct worker *worker);
 /* Socket options that a snapshot decides. */
 void accept_configure(struct worker *worker);
+
+/* dial.c: what a pool asks of a socket to a backend, or of a listener, whose
+ * connections inherit it. */
+void dial_configure(int fd, const struct config_pool *pool);
 
 /* conn.c */
 /* Owns fd from here, also when it fails. */
