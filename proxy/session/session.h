@@ -47,7 +47,7 @@ struct session {
 	struct end ends[SIDE_MAX];
 	struct slot_record *record;
 	struct preauth *preauth; /* from PREAUTH to RELAY */
-	uint64_t deadline_ms;	 /* of the state; 0: none */
+	uint64_t deadline_ms;	 /* of the state; LOGIN and RELAY have others */
 	uint64_t entered_ms;	 /* since when the state is what it is */
 	struct addr client;
 	struct addr local; /* where the client connected to */
@@ -108,14 +108,15 @@ void session_stop(struct session *session, enum end_reason reason);
 
 /* What to wait for. */
 bool session_wants_read(const struct session *session, enum side side);
-/* CLOCK_MONOTONIC ms at which session_deadline() is due; 0: never. */
+/* CLOCK_MONOTONIC ms at which session_deadline() is due; there always is one
+ * before DONE. */
 uint64_t session_next_deadline(const struct session *session);
 /* The backends of the current login that were no good. */
 const struct backend_ref *session_tried(
     const struct session *session, uint32_t *out_n);
-/* Whose mail the login under way is for; empty: the name cannot be read. */
 /* config_listen.mechanisms, with MECHANISM_NAMED where it is due. */
 uint32_t session_mechanisms(const struct session *session);
+/* Whose mail the login under way is for; empty: the name cannot be read. */
 struct span session_user(const struct session *session);
 struct route session_route(const struct session *session);
 /* Of the listener, or where the user's route leads. */

@@ -34,7 +34,7 @@ apply_penalties(struct worker *worker, struct pool_view *view)
 	}
 }
 
-/* The lists of all members, in a heap block; freed by the caller. */
+/* What all members can do. */
 static void
 learn_capabilities(struct worker *worker, struct pool_view *view)
 {
