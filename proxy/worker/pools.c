@@ -72,11 +72,31 @@ refresh(struct worker *worker, struct pool_view *view,
 	view->change = change + 1; /* 0 is "never made" */
 }
 
+/* The area may stay as it is for long: a penalty ends all the same. */
+static void
+forgive(struct worker *worker)
+{
+	struct pools *pools = &worker->pools;
+	uint64_t now = worker->env.now_ms;
+
+	if (now < pools->forgive_ms)
+		return;
+	pools->forgive_ms = UINT64_MAX;
+	for (int i = 0; i < PENALTIES_MAX; i++) {
+		uint64_t until_ms = pools->penalties[i].until_ms;
+		if (until_ms > now && until_ms < pools->forgive_ms)
+			pools->forgive_ms = until_ms;
+	}
+	for (uint32_t i = 0; i < pools->n_views; i++)
+		pools->views[i].change = 0;
+}
+
 struct pool_view *
 pools_view(struct worker *worker, uint32_t pool)
 {
 	struct pool_view *view = &worker->pools.views[pool];
 
+	forgive(worker);
 	refresh(worker, view, config_pool_at(worker->snapshot, pool));
 	return view;
 }
@@ -125,6 +145,8 @@ pools_penalise(struct worker *worker, struct backend_ref ref,
 
 	penalty->ref = ref;
 	penalty->until_ms = worker->env.now_ms + MISCONFIGURED_MS;
+	if (penalty->until_ms < worker->pools.forgive_ms)
+		worker->pools.forgive_ms = penalty->until_ms;
 	for (uint32_t i = 0; i < worker->pools.n_views; i++)
 		apply_penalties(worker, &worker->pools.views[i]);
 	if (!is_known)
@@ -165,7 +187,7 @@ on_backend_name(void *arg, struct backend_ref ref, char out[BACKEND_NAME_MAX])
 void
 pools_init(struct pools *pools, struct session_ops *ops)
 {
-	*pools = (struct pools){.n_views = 0};
+	*pools = (struct pools){.forgive_ms = UINT64_MAX};
 	ops->capabilities = on_capabilities;
 	ops->backend_name = on_backend_name;
 }

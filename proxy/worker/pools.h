@@ -27,6 +27,7 @@ struct pools {
 	/* By entry: a failure was told lately, so successes are news, too. */
 	uint64_t *suspect_until_ms;
 	struct penalty penalties[PENALTIES_MAX];
+	uint64_t forgive_ms; /* when the next of them ends; UINT64_MAX: none */
 };
 
 void pools_init(struct pools *pools, struct session_ops *ops);
