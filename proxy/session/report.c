@@ -260,7 +260,9 @@ report_login(struct session *session, const char *verdict, const char *code,
 	struct event event;
 
 	tally_login(tally, verdict, preauth->credentials.mechanism);
-	tally_time_add(&tally->login, age_us(session));
+	/* One that is refused at once has no time of its own. */
+	if (session->state == SESSION_LOGIN)
+		tally_time_add(&tally->login, age_us(session));
 	if (!may_tell(session, verdict))
 		return;
 	event_begin(&event, EVENT_LOGIN);

@@ -10,6 +10,7 @@ import pytest
 from support import PASSWORD, USER, scaled, wait_for
 from support.client import context
 from support.gateway import backend, memory_of
+from support.observe import scrape, with_metrics
 
 VERSIONS = [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3]
 
@@ -30,8 +31,8 @@ def make(make_gateway, make_backend, certs):
         server = make_backend()
         keys = {"client_certificates": "required", "client_ca": certs.ca,
                 **tls}
-        made = make_gateway({"a": backend(server)}, tls={
-            key: value for key, value in keys.items() if value is not None})
+        made = with_metrics(make_gateway({"a": backend(server)}, tls={
+            key: value for key, value in keys.items() if value is not None}))
         made.server = server
         made.launch()
         gateway_up(made, server)
@@ -203,6 +204,8 @@ def test_the_wrong_user_again_and_again(make, anna):
         assert b"* BYE" in client.rest()
     gateway.wait_event("session", why="login_attempts")
     assert len(gateway.events("login", verdict="refused")) == 10
+    # nobody waited for a verdict
+    assert scrape(gateway)["sallyport_login_seconds_count"] == 0
 
 
 @pytest.mark.parametrize("kind", ["dns", "cn"])
