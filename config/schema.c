@@ -356,7 +356,7 @@ static const struct row pool_rows[] = {
 	 RELOAD, BUILT,
 	 "Time after which a peer that takes nothing is given up."},
 	{"keepalive", "5m", VALUE_DURATION,
-	 FIELD(pool, keepalive_ms), 1 * S, 1 * D, NULL,
+	 FIELD(pool, keepalive_ms), 1 * S, 9 * H, NULL,
 	 RELOAD, BUILT,
 	 "Interval of TCP keep-alives, to clients and backends."},
 	{"check_interval", "5s", VALUE_DURATION,

@@ -26,16 +26,13 @@ bind_source(int fd, const struct addr *source)
 void
 dial_configure(int fd, const struct config_pool *pool)
 {
-	int on = 1, off = 0;
+	int on = 1;
 	int idle_s = (int)(pool->keepalive_ms / 1000);
 	unsigned stall_ms = (unsigned)pool->stall_timeout_ms;
 
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
-	setsockopt(
-	    fd, SOL_SOCKET, SO_KEEPALIVE, idle_s > 0 ? &on : &off, sizeof(on));
-	if (idle_s > 0)
-		setsockopt(
-		    fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
+	setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle_s, sizeof(idle_s));
 	setsockopt(
 	    fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof(stall_ms));
 }

@@ -80,6 +80,8 @@ static const struct example examples[] = {
 	"expected a duration such as 30s, from 1s to 1h"},
     {"[gateway]\nstop_timeout = 0s\n" REST, 2, "a duration"},
     {"[gateway]\nstop_timeout = 2h\n" REST, 2, "a duration"},
+    /* more is not for Linux: TCP_KEEPIDLE ends at 32767 s */
+    {POOL "keepalive = 10h\n" LISTEN CERTIFICATE BACKEND, 2, "from 1s to 9h"},
     {"[gateway]\nlog = here\n" REST, 2, "stderr, syslog or an absolute path"},
     {"[gateway]\nlog_level = loud\n" REST, 2,
 	"expected one of error, warn, info, debug"},
