@@ -5,7 +5,7 @@ import pytest
 
 from support import PASSWORD, USER
 from support.backend import Backend
-from support.client import capabilities_of
+from support.client import WAYS_IN, capabilities_of
 from support.gateway import backend
 
 
@@ -21,24 +21,11 @@ def gateway(make_gateway, server):
     return made
 
 
-WAYS = {
-    "login": lambda c: c.login(),
-    "literal": lambda c: c.command(
-        f"LOGIN {{{len(USER)}+}}\r\n{USER} {{{len(PASSWORD)}+}}\r\n{PASSWORD}"),
-    "plain": lambda c: c.authenticate(
-        "PLAIN", f"\0{USER}\0{PASSWORD}".encode()),
-    "plain continued": lambda c: c.authenticate(
-        "PLAIN", f"\0{USER}\0{PASSWORD}".encode(), initial=False),
-    "auth login": lambda c: c.authenticate(
-        "LOGIN", USER.encode(), PASSWORD.encode(), initial=False),
-}
-
-
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("way", WAYS_IN)
 def test_login(gateway, server, way):
     with gateway.client() as client:
         client.greeting()
-        assert b" OK" in WAYS[way](client)[-1]
+        assert b" OK" in WAYS_IN[way](client)[-1]
         assert client.result("NOOP").startswith(b"OK noop")
     login = server.logins()[0]
     assert (login.user, login.password) == (USER.encode(), PASSWORD.encode())

@@ -3,8 +3,8 @@
 ID, Cyrus and Courier without. Each way to log in, list, fetch, append, idle."""
 import pytest
 
-from support import PASSWORD, SCALE, USER
-from support.client import capabilities_of
+from support import SCALE, USER
+from support.client import WAYS_IN, capabilities_of
 from support.gateway import backend
 from support.unpacked import Courier, Cyrus, can_be_had
 
@@ -85,23 +85,10 @@ def idles(gateway, client):
     assert client.until("id")[-1].startswith(b"id OK")
 
 
-WAYS = {
-    "login": lambda c: c.login(),
-    "literal": lambda c: c.command(
-        f"LOGIN {{{len(USER)}+}}\r\n{USER} {{{len(PASSWORD)}+}}\r\n{PASSWORD}"),
-    "plain": lambda c: c.authenticate(
-        "PLAIN", f"\0{USER}\0{PASSWORD}".encode()),
-    "plain continued": lambda c: c.authenticate(
-        "PLAIN", f"\0{USER}\0{PASSWORD}".encode(), initial=False),
-    "auth login": lambda c: c.authenticate(
-        "LOGIN", USER.encode(), PASSWORD.encode(), initial=False),
-}
-
-
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_day_at(gateway, kind):
     at(gateway, kind)
-    for way, log_in in WAYS.items():
+    for way, log_in in WAYS_IN.items():
         with gateway.client() as client:
             client.greeting()
             lines = log_in(client)

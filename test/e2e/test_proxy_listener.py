@@ -34,19 +34,8 @@ def gateway(make_gateway, make_backend):
     # the harness itself has to say who it is
     made.client = lambda before=HARNESS, **o: Client(made.port, before=before,
                                                      **o)
-    made._shakes_hands = lambda: shakes(made)
-    made.login = lambda **o: made.client(**o).logged_in()
     made.start().wait_up()
     return made
-
-
-def shakes(gateway):
-    assert gateway.process.poll() is None, gateway.report()
-    try:
-        gateway.client().close()
-        return True
-    except OSError:
-        return False
 
 
 HEADERS = {
@@ -129,7 +118,6 @@ def test_a_slow_header(make_gateway, make_backend):
     made = make_gateway(
         {"a": backend(make_backend())},
         listen={"proxy_protocol": "required", "proxy_from": f"{CLIENT}/32"})
-    made._shakes_hands = lambda: shakes(made)
     made.client = lambda before=V1, **o: Client(made.port, before=before, **o)
     made.start().wait_up()
     client = Client(made.port, before=V1[:9], handshake=False)

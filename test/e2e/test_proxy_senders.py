@@ -25,18 +25,8 @@ def gateway(make_gateway, dovecot):
         listen={"proxy_protocol": "required",
                 "proxy_from": f"{BALANCER}/32, {CLIENT}/32"})
     made.client = lambda **o: Client(made.port, before=HEADER, **o)
-    made._shakes_hands = lambda: shakes(made)
     made.start().wait_up()
     return made
-
-
-def shakes(gateway):
-    assert gateway.process.poll() is None, gateway.report()
-    try:
-        gateway.client().close()
-        return True
-    except OSError:
-        return False
 
 
 @pytest.fixture

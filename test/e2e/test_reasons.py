@@ -13,7 +13,6 @@ from support.certs import Certs
 from support.client import Client, context, is_refused, reset, tcp
 from support.gateway import backend
 from support.observe import ask, scrape, with_metrics
-from test_proxy_listener import shakes
 
 STRANGER = "127.1.0.1"
 OTHER = "127.1.0.2"
@@ -465,9 +464,6 @@ def start(make_gateway, make_backend, scratch):
         if name == "balancer":
             gateway.client = lambda before=header("192.0.2.200"), **options: \
                 Client(gateway.port, before=before, **options)
-            gateway._shakes_hands = lambda: shakes(gateway)
-            gateway.login = lambda **options: \
-                gateway.client(**options).logged_in()
         if name == "certificates":
             gateway.config["tls public"]["client_ca"] = \
                 Certs(scratch / "authority").ca

@@ -8,7 +8,7 @@ import socket
 import ssl
 import struct
 
-from . import CLIENT, GATEWAY, PASSWORD, USER
+from . import CLIENT, DIALLER, GATEWAY, PASSWORD, USER
 
 TIMEOUT = 20
 
@@ -38,6 +38,16 @@ def context(ca=None, alpn=("imap",), version=None, ciphers=None,
 def tcp(port, source=CLIENT, address=GATEWAY, timeout=TIMEOUT):
     """A plain connection from the address of clients."""
     return socket.create_connection((address, port), timeout, (source, 0))
+
+
+def greets(address, port):
+    """Whether a backend does, asked as the gateway would."""
+    try:
+        with socket.create_connection((address, port), 5,
+                                      (DIALLER, 0)) as peer:
+            return peer.recv(100).startswith(b"* OK")
+    except OSError:
+        return False
 
 
 def is_refused(gateway, source, seconds=5):
@@ -309,3 +319,17 @@ def capabilities_of(line):
     """The words of an untagged CAPABILITY or of a CAPABILITY code."""
     found = re.search(rb"CAPABILITY ([^\]\r\n]*)", line)
     return set(found.group(1).decode().upper().split()) if found else set()
+
+
+# Every way to log in with a password.
+WAYS_IN = {
+    "login": lambda c: c.login(),
+    "literal": lambda c: c.command(
+        f"LOGIN {{{len(USER)}+}}\r\n{USER} {{{len(PASSWORD)}+}}\r\n{PASSWORD}"),
+    "plain": lambda c: c.authenticate(
+        "PLAIN", f"\0{USER}\0{PASSWORD}".encode()),
+    "plain continued": lambda c: c.authenticate(
+        "PLAIN", f"\0{USER}\0{PASSWORD}".encode(), initial=False),
+    "auth login": lambda c: c.authenticate(
+        "LOGIN", USER.encode(), PASSWORD.encode(), initial=False),
+}

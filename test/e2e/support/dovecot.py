@@ -5,11 +5,11 @@ import os
 import pathlib
 import shutil
 import signal
-import socket
 import subprocess
 
 from . import BACKEND, CLIENT, DIALLER, DIES_WITH_US, MARK, PASSWORD, USER, \
     free_port, unprivileged, wait_for
+from .client import greets
 
 CONFIG = """
 base_dir = {run}
@@ -184,12 +184,7 @@ class Dovecot:
             raise AssertionError(
                 f"dovecot ended: {self.log_text()}"
                 f"{(self.directory / 'stderr').read_text()}")
-        try:
-            with socket.create_connection((self.address, self.port), 5,
-                                          (DIALLER, 0)) as peer:
-                return peer.recv(100).startswith(b"* OK")
-        except OSError:
-            return False
+        return greets(self.address, self.port)
 
     def log_text(self):
         return self.log.read_text(errors="replace") if self.log.exists() else ""

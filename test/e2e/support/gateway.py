@@ -108,7 +108,7 @@ class Gateway:
         assert self.process.poll() is None, \
             f"ended with {self.process.returncode}: {self.report()}"
         try:
-            Client(self.port, timeout=5).close()
+            self.client(timeout=5).close()
             return True
         except OSError:
             return False
@@ -220,10 +220,11 @@ class Gateway:
             self.output()[-20000:].decode(errors="replace")
 
     def client(self, **options):
+        """A test whose clients come in another way puts its own here."""
         return Client(self.port, **options)
 
     def login(self, **options):
-        return Client(self.port, **options).logged_in()
+        return self.client(**options).logged_in()
 
     def wait_up(self):
         """Until its greeting is OK: the pool has a backend."""

@@ -5,11 +5,11 @@ the system's with theirs laid over it. Nothing is installed. Needs root."""
 import os
 import pathlib
 import shutil
-import socket
 import subprocess
 
-from . import BACKEND, BUILD, DIALLER, DIES_WITH_US, PASSWORD, USER, \
+from . import BACKEND, BUILD, DIES_WITH_US, PASSWORD, USER, \
     free_port, unprivileged, wait_for
+from .client import greets
 
 # Not needed for IMAP, and all that an MTA does when it is unpacked is weigh.
 SKIPPED = ("exim4-", "mailutils")
@@ -134,12 +134,7 @@ class Unpacked:
     def _greets(self):
         assert self.process.poll() is None, \
             (self.root / "stderr").read_text(errors="replace")
-        try:
-            with socket.create_connection((self.address, self.port), 5,
-                                          (DIALLER, 0)) as peer:
-                return peer.recv(100).startswith(b"* OK")
-        except OSError:
-            return False
+        return greets(self.address, self.port)
 
     def stop(self):
         """All of it: the first of its processes takes the others along."""
