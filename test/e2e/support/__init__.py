@@ -39,7 +39,7 @@ def unprivileged():
         else pwd.getpwuid(os.getuid())
 
 
-PATH = os.environ["PATH"] + ":/usr/sbin:/sbin"
+PATH = os.environ["PATH"] = os.environ["PATH"] + ":/usr/sbin:/sbin"
 # In front of a command: it ends when we do, even when we are killed.
 DIES_WITH_US = ("setpriv", "--pdeathsig", "TERM", "--")
 

@@ -174,8 +174,7 @@ class Dovecot:
             [*DIES_WITH_US, "dovecot", "-F", "-c", str(self.config)],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
             stderr=open(self.directory / "stderr", "ab"),
-            start_new_session=True,
-            env={**os.environ, "PATH": os.environ["PATH"] + ":/usr/sbin"})
+            start_new_session=True)
         wait_for(self._greets, 20, f"{self.config} greets")
         return self
 

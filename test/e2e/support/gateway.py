@@ -289,7 +289,7 @@ def role_of(pid):
 
 def memory_of(pid):
     """Memory of its own in octets (a share of what others map, too, would move
-    with them); resident where that is not shown. A
+    with them). A
     sanitizer keeps what was freed, so nothing can be said under one: 0."""
     if SANITIZED:
         return 0
@@ -301,4 +301,5 @@ def memory_of(pid):
     except PermissionError:
         pass
     with open(f"/proc/{pid}/statm", encoding="ascii") as statm:
-        return int(statm.read().split()[1]) * 4096
+        _, resident, shared, *_ = map(int, statm.read().split())
+        return (resident - shared) * 4096
