@@ -18,19 +18,8 @@
 
 #define TOP_MAX 20
 
-static const char *
-prefix_text(const struct limiter_entry *entry, char buf[ADDR_TEXT_MAX + 4])
-{
-	char ip[ADDR_TEXT_MAX];
-	struct prefix prefix = ladder_prefix(atomic_load(&entry->name),
-	    atomic_load(&entry->family), atomic_load(&entry->bits));
-	snprintf(buf, ADDR_TEXT_MAX + 4, "%s/%u",
-	    addr_text_ip(&prefix.addr, ip), prefix.bits);
-	return buf;
-}
-
 /* By which the limits of this entry are multiplied. */
-static uint64_t
+static uint32_t
 factor_of(const struct config *config, const struct limiter_entry *entry)
 {
 	const struct config_rung *rung =
@@ -42,6 +31,26 @@ factor_of(const struct config *config, const struct limiter_entry *entry)
 	return 1;
 }
 
+static struct rung
+rung_of(const struct config *config, const struct limiter_entry *entry)
+{
+	return (struct rung){.name = atomic_load(&entry->name),
+	    .family = atomic_load(&entry->family),
+	    .bits = atomic_load(&entry->bits),
+	    .factor = factor_of(config, entry)};
+}
+
+static const char *
+prefix_text(const struct rung *rung, char buf[ADDR_TEXT_MAX + 4])
+{
+	char ip[ADDR_TEXT_MAX];
+	struct prefix prefix =
+	    ladder_prefix(rung->name, rung->family, rung->bits);
+	snprintf(buf, ADDR_TEXT_MAX + 4, "%s/%u",
+	    addr_text_ip(&prefix.addr, ip), prefix.bits);
+	return buf;
+}
+
 static uint64_t
 level_of(const _Atomic uint64_t *word, const struct config_rate *rate,
     uint64_t factor)
@@ -50,36 +59,79 @@ level_of(const _Atomic uint64_t *word, const struct config_rate *rate,
 	    word, gcra_interval(rate, factor), clock_ms() * GCRA_NS);
 }
 
-static void
-put_entry(const struct view *view, const struct limiter_entry *entry,
-    struct reply *reply)
+/* What is counted for one prefix. */
+struct standing {
+	uint64_t connections;
+	uint64_t preauth;
+	uint64_t connects;
+	uint64_t failures;
+	uint64_t ban_s;
+	int64_t login_age_s; /* -1: none */
+};
+
+static struct standing
+standing_of(
+    const struct view *view, const struct limiter_entry *entry, uint64_t factor)
 {
 	const struct config_limits *limits = &view->config->limits;
-	uint64_t factor = factor_of(view->config, entry);
-	uint64_t failures =
-	    level_of(&entry->failures, &limits->auth_failures_per_ip, factor);
+	const struct limiter *limiter = &view->limiter;
+	if (entry == NULL)
+		return (struct standing){.login_age_s = -1};
 	uint32_t login_s = atomic_load(&entry->login_s);
 	uint64_t now_s = clock_ms() / 1000;
+	return (struct standing){
+	    .connections = limiter_connections(limiter, entry),
+	    .preauth = limiter_preauth(limiter, entry),
+	    .connects = level_of(limiter_connects(limiter, entry),
+		&limits->connect_rate_per_ip, factor),
+	    .failures = level_of(
+		&entry->failures, &limits->auth_failures_per_ip, factor),
+	    .ban_s = limiter_ban_left(entry, clock_ms()) / 1000,
+	    .login_age_s = login_s == 0	     ? -1
+			   : login_s > now_s ? 0
+					     : (int64_t)(now_s - login_s),
+	};
+}
+
+/* The first rule that a newcomer of this prefix would meet. */
+static enum admission
+rule_of(const struct config_limits *limits, const struct standing *standing,
+    uint64_t factor)
+{
+	if (standing->ban_s > 0)
+		return ADMISSION_BANNED;
+	if (standing->connections >= limits->connections_per_ip * factor)
+		return ADMISSION_CONNECTIONS;
+	if (standing->connects >= limits->connect_burst_per_ip * factor)
+		return ADMISSION_RATE;
+	if (standing->preauth >= limits->preauth_per_ip * factor)
+		return ADMISSION_PREAUTH;
+	return ADMISSION_ADMIT;
+}
+
+static void
+put_rung(const struct view *view, const struct rung *rung,
+    const struct limiter_entry *entry, struct reply *reply)
+{
+	const struct config_limits *limits = &view->config->limits;
+	uint64_t factor = rung->factor;
+	struct standing standing = standing_of(view, entry, factor);
 	char prefix[ADDR_TEXT_MAX + 4];
 	struct row row;
 	struct outbuf *out = row_begin(&row);
-	json_str(out, "prefix", prefix_text(entry, prefix));
+	json_str(out, "prefix", prefix_text(rung, prefix));
+	json_str(
+	    out, "rule", admission_name(rule_of(limits, &standing, factor)));
 	json_u64(out, "factor", factor);
-	json_u64(
-	    out, "connections", limiter_connections(&view->limiter, entry));
-	json_u64(out, "preauth", limiter_preauth(&view->limiter, entry));
-	json_u64(out, "connects",
-	    level_of(limiter_connects(&view->limiter, entry),
-		&limits->connect_rate_per_ip, factor));
-	json_u64(out, "failures", failures);
+	json_u64(out, "connections", standing.connections);
+	json_u64(out, "preauth", standing.preauth);
+	json_u64(out, "connects", standing.connects);
+	json_u64(out, "failures", standing.failures);
 	json_u64(out, "delay_ms",
-	    logins_delay_of(
-		failures, limits->auth_failures_per_ip.count * factor));
-	json_u64(out, "ban_s", limiter_ban_left(entry, clock_ms()) / 1000);
-	json_i64(out, "login_age_s",
-	    login_s == 0      ? -1
-	    : login_s > now_s ? 0
-			      : (int64_t)(now_s - login_s));
+	    logins_delay_of(standing.failures,
+		limits->auth_failures_per_ip.count * factor));
+	json_u64(out, "ban_s", standing.ban_s);
+	json_i64(out, "login_age_s", standing.login_age_s);
 	row_end(&row, reply);
 }
 
@@ -113,12 +165,11 @@ show(struct command *command, struct reply *reply)
 	if (command->n_args != 2 || !addr_parse_ip(command->args[1], &addr))
 		return row_fail(reply, "expected limits show ADDRESS");
 	uint32_t n = ladder_rungs(view->config, &addr, rungs);
-	for (uint32_t i = 0; i < n; i++) {
-		const struct limiter_entry *entry = limiter_find(&view->limiter,
-		    limiter_rung_hash(&view->limiter, &rungs[i]));
-		if (entry != NULL)
-			put_entry(view, entry, reply);
-	}
+	for (uint32_t i = 0; i < n; i++)
+		put_rung(view, &rungs[i],
+		    limiter_find(&view->limiter,
+			limiter_rung_hash(&view->limiter, &rungs[i])),
+		    reply);
 	put_decisions(view, &addr, reply);
 	return COMMAND_DONE;
 }
@@ -175,8 +226,10 @@ show_top(struct command *command, struct reply *reply)
 		if (score > 0)
 			offer(&top, entry, score);
 	}
-	for (uint32_t i = 0; i < top.n; i++)
-		put_entry(view, top.entries[i], reply);
+	for (uint32_t i = 0; i < top.n; i++) {
+		struct rung rung = rung_of(view->config, top.entries[i]);
+		put_rung(view, &rung, top.entries[i], reply);
+	}
 	return COMMAND_DONE;
 }
 

@@ -57,6 +57,21 @@ def test_tables_for_people(make_limited):
         assert address(1) + "/32" in gateway.ctl_text("limits", "top")
 
 
+def test_every_rung_and_its_rule(make_limited):
+    gateway = make_limited(connections_per_ip=1)
+    shown = gateway.ctl("limits", "show", "2001:db8:1:2::3")
+    assert [(row["prefix"], row["rule"], row["factor"])
+            for row in shown[:-1]] == [
+        ("2001:db8:1:2::/64", "admit", 1),
+        ("2001:db8:1::/56", "admit", 4), ("2001:db8:1::/48", "admit", 16)]
+    assert shown[-1]["decision"] == "admit"
+    with gateway.login(source=address(1)):
+        shown = gateway.ctl("limits", "show", address(1))
+        assert shown[0]["rule"] == shown[1]["decision"] == \
+            "connections_per_ip"
+    assert gateway.ctl("limits", "show", CLIENT)[-1]["exempt"] is True
+
+
 def test_deny_reload(make_limited, tmp_path):
     """Waits until every worker has the new list, or says what is wrong."""
     tmp_path.chmod(0o755)
