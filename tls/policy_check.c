@@ -13,6 +13,7 @@
 #include <openssl/ssl.h>
 
 #include "config/load.h"
+#include "config/value.h"
 #include "tls/policy.h"
 #include "tls/ticket.h"
 
@@ -223,9 +224,9 @@ print_suites(
     const struct config *config, const struct config_tls *tls, FILE *file)
 {
 	if (tls->max_version >= TLS1_3_VERSION)
-		fprintf(file,
-		    "  TLS 1.3 suites: TLS_AES_128_GCM_SHA256, "
-		    "TLS_AES_256_GCM_SHA384, TLS_CHACHA20_POLY1305_SHA256\n");
+		fprintf(file, "  TLS 1.3 suites, in the client's order: "
+			      "TLS_AES_128_GCM_SHA256, TLS_AES_256_GCM_SHA384, "
+			      "TLS_CHACHA20_POLY1305_SHA256\n");
 	if (tls->min_version <= TLS1_2_VERSION)
 		fprintf(file, "  TLS 1.2 suites, in this order: %s\n",
 		    policy_ciphers(config, tls));
@@ -236,9 +237,22 @@ print_suites(
 		    config_text(config, tls->sigalgs));
 }
 
+static const char *
+duration(uint64_t ms, char out[32])
+{
+	struct outbuf buf;
+
+	outbuf_init(&buf, out, 31);
+	value_put_duration(&buf, ms);
+	out[buf.len] = '\0';
+	return out;
+}
+
 static void
 print_tickets(const struct config_tls *tls, FILE *file)
 {
+	char text[32];
+
 	if (!tls->tickets || tls->client_certificates != CLIENT_CERT_OFF) {
 		fprintf(file, "  tickets: off%s\n",
 		    tls->tickets ? ", because clients are asked for "
@@ -246,10 +260,20 @@ print_tickets(const struct config_tls *tls, FILE *file)
 				 : "");
 		return;
 	}
-	fprintf(file, "  tickets: on, keys %s every %" PRIu64 " s\n",
+	fprintf(file, "  tickets: on, keys %s every %s\n",
 	    tls->ticket_secret.len != 0 ? "of the fleet's secret change"
 					: "rotate",
-	    tls->ticket_rotation_ms / 1000);
+	    duration(tls->ticket_rotation_ms, text));
+}
+
+static void
+print_list(const struct config *config, struct items items, FILE *file)
+{
+	const struct text *texts = config_items(config, items);
+
+	for (uint32_t i = 0; i < items.n; i++)
+		fprintf(file, "%s%s", i == 0 ? " " : " or ",
+		    config_text(config, texts[i]));
 }
 
 static void
@@ -266,17 +290,21 @@ print_clients(
 		? "required"
 		: "checked when there is one");
 	if (tls->client_ca.len != 0)
-		fprintf(file, ", of %u authorities in %s",
-		    tls->client_ca_ders.n, config_text(config, tls->client_ca));
+		fprintf(file, ", by %u %s in %s", tls->client_ca_ders.n,
+		    tls->client_ca_ders.n == 1 ? "authority" : "authorities",
+		    config_text(config, tls->client_ca));
 	if (tls->client_crl.len != 0)
 		fprintf(file, ", not revoked by %s%s",
 		    config_text(config, tls->client_crl),
 		    tls->client_crl_expired_accept ? " (even an expired one)"
 						   : "");
 	if (tls->client_pins.n != 0)
-		fprintf(file, ", one of %u pinned keys", tls->client_pins.n);
-	if (tls->client_names.n != 0)
-		fprintf(file, ", for one of %u names", tls->client_names.n);
+		fprintf(
+		    file, ", with one of %u pinned keys", tls->client_pins.n);
+	if (tls->client_names.n != 0) {
+		fprintf(file, ", for");
+		print_list(config, tls->client_names, file);
+	}
 	if (tls->client_cert_user != 0 && tls->client_cert_user < 4)
 		fprintf(file, "; the login name must be %s in it",
 		    users[tls->client_cert_user]);
@@ -300,32 +328,36 @@ print_observed(
 static void
 print_refused(const struct config_tls *tls, FILE *file)
 {
-	fprintf(file,
-	    "  refused: below %s, renegotiation, early data, compression, "
-	    "SHA-1",
+	char text[32];
+
+	fprintf(file, "  refused: what is not TLS, below %s",
 	    version_name(tls->min_version));
+	if (tls->max_version < TLS1_3_VERSION)
+		fprintf(file, ", clients that speak TLS 1.3 only");
+	fprintf(file, ", renegotiation, early data, compression, SHA-1");
 	if (tls->alpn == ALPN_STRICT)
 		fprintf(file, ", ALPN offered without \"imap\"");
 	if (tls->sni == SNI_STRICT)
 		fprintf(file, ", unknown server names");
 	if (tls->client_certificates == CLIENT_CERT_REQUIRED)
 		fprintf(file, ", clients without a good certificate");
-	fprintf(file, "\n");
+	fprintf(file, ", handshakes of more than %s\n",
+	    duration(tls->handshake_timeout_ms, text));
 }
 
 static void
 print_certificate(const struct config *config,
-    const struct config_certificate *certificate, FILE *file)
+    const struct config_certificate *certificate, const char *what, FILE *file)
 {
 	const struct text *names = config_items(config, certificate->names);
 	int64_t left = certificate->not_after - (int64_t)time(NULL);
 
-	fprintf(file, "  certificate%s%s: %s %u bits, ",
+	fprintf(file, "  certificate%s%s%s: %s %u bits, ",
 	    certificate->is_for_backends ? "" : " ",
 	    certificate->is_for_backends
 		? ""
 		: config_text(config, certificate->name),
-	    certificate->key_type == KEY_ECDSA ? "ECDSA" : "RSA",
+	    what, certificate->key_type == KEY_ECDSA ? "ECDSA" : "RSA",
 	    certificate->key_bits);
 	if (left < 0)
 		fprintf(file, "EXPIRED %" PRId64 " days ago", -left / DAY);
@@ -365,8 +397,8 @@ print_backend(const struct config *config, const struct config_backend *backend,
 		return;
 	}
 	fprintf(file, "%s\n", config_text(config, backend->backend_tls_cert));
-	print_certificate(
-	    config, config_certificate_at(config, backend->certificate), file);
+	print_certificate(config,
+	    config_certificate_at(config, backend->certificate), "", file);
 }
 
 void
@@ -394,7 +426,8 @@ policy_print(const struct config *config, void *file)
 		print_observed(config, tls, file);
 		for (uint32_t n = 0; n < listen->certificates.n; n++)
 			print_certificate(config,
-			    config_certificate_at(config, indexes[n]), file);
+			    config_certificate_at(config, indexes[n]),
+			    n == 0 ? " (the default)" : "", file);
 	}
 	for (uint32_t i = 0; i < config->backends.n; i++)
 		print_backend(config, config_backend_at(config, i), file);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/expiry.c tls/ proxy/ipc/ proxy/base/ */
-/* needs: config/builder.c */
+/* needs: config/builder.c config/value.c config/value_format.c */
+/* needs: config/value_list.c config/schema.c */
 /* libs: boringssl */
 /* What is said of certificates as days go by. */
 #include <setjmp.h>
