@@ -165,18 +165,33 @@ test_stays_where_it_was_given(void **state)
 	}
 }
 
-/* Listener and name are the same, but the section has changed. */
+/* Listener and name are the same, but the section has changed: one key of it
+ * is enough. */
 static void
 test_not_across_policies(void **state)
 {
 	struct fixture *f = *state;
-	struct world *other =
-	    make_world(f, "ciphers = ECDHE-ECDSA-AES128-GCM-SHA256", f->world);
+	static const struct {
+		const char *change;
+		uint16_t only; /* version in which the client comes in */
+	} cases[] = {
+	    {"ciphers = ECDHE-ECDSA-AES128-GCM-SHA256", 0},
+	    {"groups = P-256", 0},
+	    {"sigalgs = ecdsa_secp256r1_sha256", 0},
+	    {"alpn = lax", 0},
+	    {"sni = strict", 0},
+	    {"max_version = TLSv1.2", TLS1_2_VERSION},
+	    {"min_version = TLSv1.3", TLS1_3_VERSION},
+	};
 
-	for (int v = 0; v < 2; v++)
-		assert_false(crosses(f->world, ONE, "a.test", other, ONE,
-		    "a.test", versions[v]));
-	world_free(other);
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world *other = make_world(f, cases[i].change, f->world);
+		for (int v = 0; v < 2; v++)
+			if (cases[i].only == 0 || cases[i].only == versions[v])
+				assert_false(crosses(f->world, ONE, "a.test",
+				    other, ONE, "a.test", versions[v]));
+		world_free(other);
+	}
 }
 
 static void
@@ -232,6 +247,27 @@ test_rotation(void **state)
 		assert_true(resumed);
 		SSL_SESSION_free(old);
 		SSL_SESSION_free(renewed);
+	}
+}
+
+/* What rotates for one policy is no other's. */
+static void
+test_each_policy_has_its_ring(void **state)
+{
+	struct fixture *f = *state;
+	static const uint32_t listens[] = {ONE, OTHER_POLICY};
+
+	for (size_t i = 0; i < 2; i++) {
+		SSL_SESSION *old = get_session(
+		    f->world, listens[i], "a.test", TLS1_3_VERSION, NULL, NULL);
+		bool resumed;
+
+		ticket_ring_rotate(&f->world->tickets->rings[1]);
+		ticket_ring_rotate(&f->world->tickets->rings[1]);
+		SSL_SESSION_free(get_session(f->world, listens[i], "a.test",
+		    TLS1_3_VERSION, old, &resumed));
+		assert_int_equal(resumed, listens[i] == ONE);
+		SSL_SESSION_free(old);
 	}
 }
 
@@ -370,6 +406,7 @@ main(void)
 	    cmocka_unit_test(test_across_workers_and_a_renewal),
 	    cmocka_unit_test(test_another_ring),
 	    cmocka_unit_test(test_rotation),
+	    cmocka_unit_test(test_each_policy_has_its_ring),
 	    cmocka_unit_test(test_next_key_opens),
 	    cmocka_unit_test(test_off),
 	    cmocka_unit_test(test_ring_in_trouble),
