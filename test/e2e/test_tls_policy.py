@@ -12,13 +12,14 @@ import pytest
 from support import GATEWAY, USER, scaled, wait_for
 from support.client import Client, context, reset, tcp
 from support.gateway import backend, memory_of
+from support.observe import scrape, with_metrics
 from test_tls_matrix import client_hello, extension
 
 
 @pytest.fixture
 def gateway(make_gateway, make_backend):
-    made = make_gateway({"a": backend(make_backend())}, tls={
-        "sni": "strict", "handshake_timeout": "1s"}).start()
+    made = with_metrics(make_gateway({"a": backend(make_backend())}, tls={
+        "sni": "strict", "handshake_timeout": "1s"})).start()
     made.wait_up()
     return made
 
@@ -28,6 +29,9 @@ def raw(gateway, data, then=None):
         sock.sendall(data)
         if then == "reset":
             reset(sock)
+        elif then == "read":
+            sock.settimeout(5)
+            assert sock.recv(7)[:1] == b"\x15", "an alert"
         elif then == "wait":
             sock.settimeout(5)
             assert sock.recv(10) == b""
@@ -41,7 +45,17 @@ def shake(gateway, name="localhost", **options):
             raise ssl.SSLError
 
 
-# What a client does, the reason in the log, the alert, who ended it.
+def s_client(gateway, *options):
+    """What Python cannot say."""
+    done = subprocess.run(
+        ["openssl", "s_client", "-connect", f"{GATEWAY}:{gateway.port}",
+         "-servername", "localhost", *options], stdin=subprocess.DEVNULL,
+        capture_output=True, timeout=20, check=False)
+    assert done.returncode != 0, done.stdout
+
+
+# What a client does, the reason in the log, the alert (RFC 8446 section 6,
+# RFC 7301, RFC 6066), who ended it.
 REFUSALS = {
     "version": (lambda g: shake(g, version=ssl.TLSVersion.TLSv1_1,
                                 ciphers="ALL:@SECLEVEL=0"),
@@ -49,6 +63,14 @@ REFUSALS = {
     "cipher": (lambda g: shake(g, version=ssl.TLSVersion.TLSv1_2,
                                ciphers="AES128-GCM-SHA256"),
                "tls_cipher", 40, "gateway"),
+    "group": (lambda g: s_client(g, "-tls1_3", "-groups", "P-521"),
+              "tls_group", 40, "gateway"),
+    "signature": (lambda g: s_client(g, "-sigalgs", "RSA+SHA256"),
+                  "tls_sigalg", 40, "gateway"),
+    "no extension": (lambda g: raw(g, tls13_without_groups(), "read"),
+                     "tls_protocol", 109, "gateway"),
+    "malformed": (lambda g: raw(g, b"\x16\3\1\0\5\1\0\0\1\0", "read"),
+                  "tls_protocol", 50, "gateway"),
     "alpn": (lambda g: shake(g, alpn=("h2",)), "tls_alpn", 120, "gateway"),
     "sni": (lambda g: shake(g, "nobody.example.net"), "tls_sni", 112,
             "gateway"),
@@ -69,6 +91,15 @@ REFUSALS = {
 }
 
 
+def tls13_without_groups():
+    """RFC 8446 section 9.2: then there must be an alert of its own."""
+    extensions = extension(43, b"\2\3\4") + extension(13, b"\0\2\4\3")
+    body = b"\3\3" + os.urandom(32) + b"\0" + b"\0\2\x13\1" + b"\1\0" + \
+        len(extensions).to_bytes(2, "big") + extensions
+    message = b"\1" + len(body).to_bytes(3, "big") + body
+    return b"\x16\3\1" + len(message).to_bytes(2, "big") + message
+
+
 def distrust(gateway):
     """A client that does not know our authority."""
     tls = ssl.create_default_context()
@@ -81,11 +112,16 @@ def distrust(gateway):
 @pytest.mark.parametrize("kind", REFUSALS)
 def test_refusals(gateway, kind):
     attack, why, alert, who = REFUSALS[kind]
+    reason = {"timeout_handshake": "tls_timeout", "reset": "tls_reset",
+              "truncated": "tls_left"}.get(why, why)
+    counter = 'sallyport_handshake_failures_total{reason="%s"}' % reason
+    before = scrape(gateway)[counter]
     attack(gateway)
     event = gateway.wait_event("session", state="handshake", why=why)
     assert event["who"] == who
     if alert is not None:
         assert event["alert"] == str(alert)
+    wait_for(lambda: scrape(gateway)[counter] == before + 1)
     gateway.login().close()
 
 

@@ -62,6 +62,27 @@ test_slices(void **state)
 	assert_false(is_same(&now.keys[TICKET_NEXT], &next.keys[TICKET_NEXT]));
 }
 
+/* Gateways of one fleet may be of different versions: what they derive must
+ * stay the same. Computed by another implementation of RFC 5869: HKDF-Expand,
+ * SHA-256, PRK 32 octets of 1, info "sallyport ticket 1", octet 6, "public",
+ * 3600000 and 1000 as 64-bit numbers, then "name", "aes" or "hmac". */
+static void
+test_known_answer(void **state)
+{
+	static const char wanted[] =
+	    "e9ca00729c8e7e22d32bec90cc3635edb7dd6f448f9727d43ae719531d4cdf11"
+	    "513cc03817b82eaaf73f2f5d8fe26ccc56a6947cf279de6ad52b4ae6b6373aeb"
+	    "bae3d7c9bbdb97e57b54ae74cc6b3ec4";
+	struct ring_keys keys = derive(1, "public", HOUR, 1000);
+	char hex[2 * sizeof(struct ticket_key) + 1];
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(struct ticket_key); i++)
+		snprintf(hex + 2 * i, 3, "%02x",
+		    ((const uint8_t *)&keys.keys[TICKET_CURRENT])[i]);
+	assert_string_equal(hex, wanted);
+}
+
 /* Nothing in common with a ring of anything else. */
 static void
 test_separation(void **state)
@@ -173,6 +194,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_slices),
+	    cmocka_unit_test(test_known_answer),
 	    cmocka_unit_test(test_separation),
 	    cmocka_unit_test(test_clocks),
 	    cmocka_unit_test(test_files),
