@@ -155,22 +155,25 @@ class Python(Program):
 
 
 class Nss(Program):
-    """tstclnt (Debian: libnss3-tools) in check-full, when it is installed."""
+    """tstclnt (Debian: libnss3-tools) in check-full, when it is installed. It
+    has no option for ALPN."""
     program = "tstclnt"
     versions = ("1.2", "1.3")
     alpns = ("none",)
     flags = {"1.2": "tls1.2:tls1.2", "1.3": "tls1.3:tls1.3"}
-    resumes = (False,)      # it says nothing about it
 
     def is_there(self):
         return SCALE >= 10 and super().is_there()
 
     def connect(self, port, version, alpn, name, scratch, resumed):
-        """-Q: it leaves after the handshake, and its status says how that
-        went."""
-        text = self.run("-h", GATEWAY, "-p", port, "-o", "-D", "-Q", "-V",
-                        self.flags[version], *(["-a", name] if name else []))
-        return Result(text, text.endswith("\nstatus 0"), resumed)
+        script = scratch / "nss.script"
+        script.write_text("a LOGOUT\r\n")
+        text = self.run("-h", GATEWAY, "-p", port, "-o", "-D", "-A", script,
+                        "-V", self.flags[version],
+                        *(["-u", "-L", "2"] if resumed else []),
+                        *(["-a", name] if name else []))
+        return Result(text, "* OK" in text, bool(re.search(
+            r"^[1-9]\d* stateless resumes", text, re.M)))
 
 
 def combinations(stack):
