@@ -258,4 +258,5 @@ def test_what_a_session_costs(make, anna):
                        full) / count
         for client in held:
             client.close()
-    assert costs["required"] - costs["off"] < 700, costs
+    # The chain would be 700 octets and more; the identity is some hundred.
+    assert costs["required"] - costs["off"] < 400, costs
