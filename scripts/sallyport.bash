@@ -33,6 +33,7 @@ _sallyport()
 	kick) [ -n "$noun" ] || words="user id backend address" ;;
 	sessions) words="user= address= backend= state= tls= listener= id="
 		compopt -o nospace 2>/dev/null ;;
+	backend) [ -z "$noun" ] || words="drain up down" ;;
 	log-level) words="error warn info debug" ;;
 	esac
 	COMPREPLY=($(compgen -W "$words" -- "$current"))

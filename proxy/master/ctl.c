@@ -43,7 +43,7 @@ static int
 usage(void)
 {
 	fputs("usage: sallyport ctl [-c FILE | -s SOCKET] [--json] COMMAND...\n"
-	      "       sallyport ctl help lists the commands\n",
+	      "       sallyport ctl -h lists the commands\n",
 	    stderr);
 	return CTL_USAGE;
 }
@@ -78,6 +78,9 @@ parse_arguments(struct ctl *ctl, int argc, char **argv)
 	for (; i < argc && argv[i][0] == '-'; i++) {
 		if (strcmp(argv[i], "--json") == 0)
 			ctl->json = true;
+		else if (strcmp(argv[i], "-h") == 0 ||
+			 strcmp(argv[i], "--help") == 0)
+			return add_word(ctl, "help");
 		else if (strcmp(argv[i], "-c") == 0 && i + 1 < argc)
 			ctl->config_path = argv[++i];
 		else if (strcmp(argv[i], "-s") != 0 || i + 1 >= argc ||
@@ -209,6 +212,10 @@ read_reply(struct ctl *ctl, FILE *stream)
 		status = take_line(ctl, line);
 	}
 	ctl_table_flush(&ctl->table, stdout);
+	/* A person would wonder whether it did anything. */
+	if (status == CTL_GOOD && !ctl->json && ctl->rows == NULL &&
+	    !ctl->table.printed && isatty(STDOUT_FILENO))
+		puts("done, nothing to show");
 	if (status >= 0 && status != CTL_USAGE)
 		return status;
 	fputs("sallyport: the reply ended early or is malformed\n", stderr);

@@ -3,6 +3,7 @@
  * by control.c. */
 #include "proxy/observer/command.h"
 
+#include <stdio.h>
 #include <string.h>
 
 #include "proxy/base/parse.h"
@@ -38,8 +39,9 @@ static const struct {
     {"certificates", "", "certificates and the days they have left", 0, 0,
 	command_certificates},
     {"listeners", "", "addresses listened at", 0, 0, command_listeners},
-    {"why", "ADDRESS", "is this client refused, by which rule; its last events",
-	1, 1, command_why},
+    {"why", "ADDRESS",
+	"is this client refused, by which rule, until when; its last events", 1,
+	1, command_why},
     {"limits", "show ADDRESS|top",
 	"what the limits decide about an address and why; who holds most", 1, 2,
 	command_limits},
@@ -48,8 +50,9 @@ static const struct {
     {"unban", "ADDRESS", "end its ban and forget its failed logins", 1, 1,
 	command_unban},
     {"deny", "reload", "read the files of networks again", 1, 1, command_deny},
-    {"tls-report", "", "what TLS clients use; whom TLS 1.3 alone would cut off",
-	0, 0, command_tls_report},
+    {"tls-report", "",
+	"what TLS clients use; whom a stricter policy would cut off", 0, 0,
+	command_tls_report},
     {"reload", "", "as SIGHUP, but waits and says what is wrong", 0, 0,
 	command_reload},
     {"drain", "", "end all sessions over drain_timeout, then stop", 0, 0,
@@ -169,20 +172,38 @@ next_word(struct span *rest, struct span *out_word)
 }
 
 static enum command_result
+refuse_arguments(size_t i, struct reply *reply)
+{
+	char text[256];
+	snprintf(text, sizeof(text), "usage: %s%s%s", commands[i].name,
+	    commands[i].arguments[0] == '\0' ? "" : " ", commands[i].arguments);
+	return row_fail(reply, text);
+}
+
+static enum command_result
+refuse_name(struct reply *reply)
+{
+	char text[512];
+	size_t len =
+	    (size_t)snprintf(text, sizeof(text), "no such command; there are");
+	for (size_t i = 0; i < N_COMMANDS && len < sizeof(text); i++)
+		len += (size_t)snprintf(
+		    text + len, sizeof(text) - len, " %s", commands[i].name);
+	return row_fail(reply, text);
+}
+
+static enum command_result
 dispatch(struct command *command, struct span name, struct reply *reply)
 {
 	for (size_t i = 0; i < N_COMMANDS; i++) {
 		if (!span_equal(name, span_str(commands[i].name)))
 			continue;
-		if (commands[i].max == 0 && command->n_args > 0)
-			return row_fail(reply, "this command has no arguments");
 		if (command->n_args < commands[i].min ||
 		    command->n_args > commands[i].max)
-			return row_fail(
-			    reply, "too few or too many arguments; try help");
+			return refuse_arguments(i, reply);
 		return commands[i].run(command, reply);
 	}
-	return row_fail(reply, "unknown command; try help");
+	return refuse_name(reply);
 }
 
 enum command_result

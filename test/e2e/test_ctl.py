@@ -331,6 +331,18 @@ def test_fast_with_many_sessions(make_gateway, make_dovecot):
         client.close()
 
 
+def test_a_wrong_word_is_helped(gateway):
+    done = ctl(gateway, "sesions")
+    assert done.returncode == 1 and " sessions " in done.stderr, done
+    for wrong in (["kick", "anna"], ["status", "x"], ["log-level"]):
+        done = ctl(gateway, *wrong)
+        assert done.returncode == 1 and not done.stdout, done
+        assert f"usage: {wrong[0]}" in done.stderr, done
+    done = ctl(gateway, "-h")
+    assert done.returncode == 0 and "tls-report" in done.stdout, done
+    assert ctl(gateway, "--nonsense", "status").returncode == 2
+
+
 def test_who_may_ask(gateway):
     assert gateway.control.stat().st_mode & 0o777 == 0o660
 
