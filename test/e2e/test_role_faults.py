@@ -155,19 +155,22 @@ def test_a_master_that_dies_takes_the_rest_down(gateway):
     wait_for(lambda: not any(map(alive, pids)), 10, "the end of the roles")
 
 
-@pytest.mark.parametrize("role", ["monitor", "observer"])
-def test_hang_another_role(gateway, role):
-    """It is replaced; nobody waited for it."""
+def test_hang_the_monitor_and_the_observer(gateway):
+    """They are replaced; nobody waited for them."""
     with gateway.login() as session:
-        victim, = gateway.pids(role)
-        os.kill(victim, signal.SIGSTOP)
+        victims = {role: gateway.pids(role)[0]
+                   for role in ("monitor", "observer")}
+        for victim in victims.values():
+            os.kill(victim, signal.SIGSTOP)
         with Load(gateway) as load:
-            replaced(gateway, role, victim, 40)
+            for role, victim in victims.items():
+                replaced(gateway, role, victim, 40)
         assert not load.failures
         assert works(session)
-    told = gateway.wait_event("role", role=role, why="hang")
-    assert told["pid"] == str(victim)
-    # and the new one does its work
+    for role, victim in victims.items():
+        told = gateway.wait_event("role", role=role, why="hang")
+        assert told["pid"] == str(victim)
+    # and the new ones do their work
     gateway.wait_event("session", user=USER)
     seen = len(gateway.server.connections)
     wait_for(lambda: len(gateway.server.connections) > seen + 1,
