@@ -80,6 +80,8 @@ class Client:
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.end = None
         self.buffer = b""
+        self.sent = 0       # plaintext octets
+        self.received = 0
         self._incoming = ssl.MemoryBIO()
         self._outgoing = ssl.MemoryBIO()
         self.tls = (tls or context()).wrap_bio(
@@ -146,6 +148,7 @@ class Client:
 
     def send(self, data):
         view = memoryview(data.encode() if isinstance(data, str) else data)
+        self.sent += len(view)
         for start in range(0, len(view), 65536):
             self.tls.write(view[start:start + 65536])
             self.flush()
@@ -157,6 +160,11 @@ class Client:
 
     def receive(self):
         """Some octets; b"" at the end."""
+        data = self._receive()
+        self.received += len(data)
+        return data
+
+    def _receive(self):
         while self.end is None:
             try:
                 data = self.tls.read(262144)
