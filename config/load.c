@@ -263,27 +263,6 @@ report_unknown_key(struct reader *reader, const char *key)
 		    "%.64s: unknown key in [%s]", key, section->name);
 }
 
-/* A feature that does not exist can only have its default. */
-static bool
-is_default(struct reader *reader, const struct row *row, const void *fields)
-{
-	const struct config *image = builder_config(reader->draft.builder);
-	char have[CONFIG_LINE_MAX], want[CONFIG_LINE_MAX], why[256];
-	uint8_t scratch[1024] __attribute__((aligned(16))) = {0};
-	struct outbuf have_out, want_out, why_out;
-
-	ENSURE(row->def != NULL && sizeof(scratch) >= row->off + row->width);
-	outbuf_init(&have_out, have, sizeof(have));
-	outbuf_init(&want_out, want, sizeof(want));
-	outbuf_init(&why_out, why, sizeof(why));
-	value_format(image, row, fields, &have_out);
-	value_parse(
-	    reader->draft.builder, row, span_str(row->def), scratch, &why_out);
-	value_format(
-	    builder_config(reader->draft.builder), row, scratch, &want_out);
-	return span_equal(outbuf_span(&have_out), outbuf_span(&want_out));
-}
-
 /* Whatever was read must fit in a line when it is printed. */
 static bool
 fits_in_a_line(struct reader *reader, const struct row *row, const void *fields)
@@ -312,11 +291,6 @@ set_value(struct reader *reader, const struct row *row, void *fields,
 	} else if (!fits_in_a_line(reader, row, fields)) {
 		draft_error(
 		    draft, reader->line, "%s: the value is too long", row->key);
-	} else if (row->built == NOT_BUILT &&
-		   !is_default(reader, row, fields)) {
-		draft_error(draft, reader->line,
-		    "%s = %.64s: not available yet; expected %s", row->key,
-		    value, row->def[0] == '\0' ? "it empty" : row->def);
 	}
 }
 

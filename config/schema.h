@@ -52,16 +52,11 @@ enum value_type {
 struct word {
 	const char *text;
 	uint32_t value;
-	bool is_missing; /* its feature is not built yet */
 };
 
 enum reload {
 	RELOAD,
 	RESTART
-};
-enum built {
-	BUILT,
-	NOT_BUILT
 };
 
 struct row {
@@ -74,7 +69,6 @@ struct row {
 	uint64_t max;
 	const struct word *words;
 	enum reload reload; /* RESTART: a reload that changes it is refused */
-	enum built built;   /* NOT_BUILT: refused unless it is the default */
 	const char *what;   /* one line, the manual page has the same */
 };
 

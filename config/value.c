@@ -173,7 +173,7 @@ parse_choice(const struct job *job)
 {
 	const struct word *word = find_word(job->row, job->text);
 
-	if (word == NULL || word->is_missing)
+	if (word == NULL)
 		return false;
 	store(job, word->value);
 	return true;
@@ -407,7 +407,7 @@ put_words(struct outbuf *out, const struct word *word)
 	const char *separator = " ";
 
 	for (; word->text != NULL; word++) {
-		if (word->is_missing || word->text[0] == '\0')
+		if (word->text[0] == '\0')
 			continue;
 		outbuf_puts(out, separator);
 		outbuf_puts(out, word->text);
@@ -416,13 +416,8 @@ put_words(struct outbuf *out, const struct word *word)
 }
 
 static void
-explain(const struct row *row, struct span text, struct outbuf *why)
+explain(const struct row *row, struct outbuf *why)
 {
-	const struct word *word =
-	    row->words == NULL ? NULL : find_word(row, text);
-
-	if (word != NULL && word->is_missing)
-		outbuf_puts(why, "not available yet; ");
 	outbuf_printf(why, "expected %s", types[row->type].expected);
 	if (row->words != NULL)
 		put_words(why, row->words);
@@ -451,6 +446,6 @@ value_parse(struct builder *builder, const struct row *row, struct span text,
 	}
 	if (types[row->type].parse(&job))
 		return true;
-	explain(row, text, why);
+	explain(row, why);
 	return false;
 }
