@@ -289,8 +289,8 @@ def role_of(pid):
 
 def memory_of(pid):
     """Memory of its own in octets (a share of what others map, too, would move
-    with them). A
-    sanitizer keeps what was freed, so nothing can be said under one: 0."""
+    with them); coarse unless root asks. A sanitizer keeps what was freed, so
+    nothing can be said under one: 0."""
     if SANITIZED:
         return 0
     try:
