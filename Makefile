@@ -12,7 +12,7 @@ PYTHON ?= /usr/bin/python3
 SCALE ?= 1
 FUZZ_SECONDS ?= 60
 # End-to-end tests wait more than they compute.
-E2E_JOBS ?= 2
+E2E_JOBS ?= 3
 JOBS ?= $(shell nproc)
 # Empty: Debian's android-libboringssl-dev. Else the prefix of another one.
 BORINGSSL ?=
