@@ -484,14 +484,17 @@ def check(gateway, before, metric, word, event):
     wait_for(lambda: scrape(gateway)[key] > before[key], what=f"a count {key}")
     kinds = ("refused", "session")
 
-    def events():
-        return [e for e in gateway.events() if e["event"] in kinds and
-                e.get("why") == event]
-    last = wait_for(events, what=f"an event {event}")[-1]
-    address = last["peer"].rsplit(":", 1)[0].strip("[]")
-    rows = ask(gateway, "why", address)
-    assert any(row.get("event") in kinds and row["why"] == event
-               for row in rows), (address, event, rows)
+    def is_told(found):
+        return found.get("event") in kinds and found.get("why") == event
+
+    def addresses():
+        return {found["peer"].rsplit(":", 1)[0].strip("[]")
+                for found in gateway.events() if is_told(found)}
+    wait_for(addresses, what=f"an event {event}")
+    # It may still be on its way: what is in the log may be older ones.
+    wait_for(lambda: any(is_told(row) for address in addresses()
+                         for row in ask(gateway, "why", address)),
+             what=f"{event} in why of {addresses()}")
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
