@@ -53,7 +53,9 @@ optimise := -O2 -D_FORTIFY_SOURCE=2
 # A sanitizer sees more without the checks of the C library.
 sanitize_address := -fsanitize=address -fno-omit-frame-pointer
 sanitize_undefined := -fsanitize=undefined -fno-sanitize-recover=all
-sanitize_thread := -fsanitize=thread
+# gcc's doesn't follow fences, and says so.
+sanitize_thread := -fsanitize=thread \
+	$(if $(findstring clang,$(CC)),,-Wno-tsan)
 sanitize_fuzzer := -fsanitize=fuzzer-no-link,address,undefined \
 	-fno-sanitize-recover=all
 sanitize_coverage := --coverage

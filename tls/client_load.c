@@ -60,7 +60,8 @@ next_ca(struct reading *reading, BIO *bio)
 	if (X509_check_ca(ca) != 1)
 		reading->why = "holds a certificate that is no authority's";
 	note_end(reading, X509_get0_notAfter(ca));
-	keep(reading, der, i2d_X509(ca, &der));
+	int len = i2d_X509(ca, &der);
+	keep(reading, der, len);
 	X509_free(ca);
 	return true;
 }
@@ -74,7 +75,8 @@ next_crl(struct reading *reading, BIO *bio)
 	if (crl == NULL)
 		return false;
 	note_end(reading, X509_CRL_get0_nextUpdate(crl));
-	keep(reading, der, i2d_X509_CRL(crl, &der));
+	int len = i2d_X509_CRL(crl, &der);
+	keep(reading, der, len);
 	X509_CRL_free(crl);
 	return true;
 }

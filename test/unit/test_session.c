@@ -397,7 +397,7 @@ client_runs(struct rig *rig)
 			char *text = (char *)rig->client_text.data;
 			size_t end = rig->client_text.tail;
 			if (end > 7 &&
-			    memcmp(text + end - 7, "] done\r\n" + 1, 7) == 0)
+			    memcmp(text + end - 7, " done\r\n", 7) == 0)
 				rig->client_logged_in = true;
 		}
 		assert_true(rig->down_got + len <= rig->down_len);
