@@ -23,7 +23,6 @@
 #include "tls/file.h"
 #include "tls/issuer.h"
 #include "tls/judge.h"
-#include "tls/key.h"
 #include "tls/names.h"
 
 #define FILE_LEN_MAX (1024 * 1024)
@@ -37,7 +36,6 @@ struct loader {
 	const struct key_image *running_keys;
 	struct problems *problems;
 	struct key_image *keys;
-	size_t keys_cap;
 	int64_t now;
 	struct issuers *issuers; /* NULL: unknown */
 };
@@ -83,60 +81,6 @@ warn(const struct loader *loader, uint32_t i, const char *file, const char *why)
 }
 
 static void
-keys_reserve(struct loader *loader, size_t more)
-{
-	struct key_image *keys = loader->keys;
-	size_t cap = loader->keys_cap == 0 ? 4096 : loader->keys_cap;
-	uint8_t *data;
-
-	while (cap - keys->len < more)
-		cap *= 2;
-	if (cap == loader->keys_cap)
-		return;
-	data = calloc(1, cap);
-	ENSURE(data != NULL);
-	if (keys->len != 0) {
-		memcpy(data, keys->data, keys->len);
-		explicit_bzero(keys->data, keys->len);
-	}
-	free(keys->data);
-	keys->data = data;
-	loader->keys_cap = cap;
-}
-
-static void
-keys_append(struct loader *loader, uint32_t i, struct span der)
-{
-	uint32_t len = (uint32_t)der.len;
-
-	if (at(loader, i)->is_for_backends)
-		len |= KEY_FOR_BACKENDS;
-
-	keys_reserve(loader, sizeof(len) + der.len);
-	memcpy(loader->keys->data + loader->keys->len, &len, sizeof(len));
-	loader->keys->len += sizeof(len);
-	memcpy(loader->keys->data + loader->keys->len, der.data, der.len);
-	loader->keys->len += der.len;
-}
-
-static bool
-keys_next(struct span *image, struct span *out_der)
-{
-	uint32_t len;
-
-	if (image->len < sizeof(len))
-		return false;
-	memcpy(&len, image->data, sizeof(len));
-	len &= ~KEY_FOR_BACKENDS;
-	span_advance(image, sizeof(len));
-	if (len > image->len)
-		return false;
-	*out_der = span_of(image->data, len);
-	span_advance(image, len);
-	return true;
-}
-
-static void
 append_key(struct loader *loader, uint32_t i, const EVP_PKEY *key)
 {
 	CBB cbb;
@@ -146,7 +90,8 @@ append_key(struct loader *loader, uint32_t i, const EVP_PKEY *key)
 	/* Fails only without memory, which is fatal here. */
 	ENSURE(CBB_init(&cbb, 2048) && EVP_marshal_private_key(&cbb, key) &&
 	       CBB_finish(&cbb, &der, &len));
-	keys_append(loader, i, span_of(der, len));
+	key_image_add(
+	    loader->keys, span_of(der, len), at(loader, i)->is_for_backends);
 	OPENSSL_free(der); /* wipes */
 }
 
@@ -486,18 +431,18 @@ find_running(const struct loader *loader, uint32_t i, struct span *out_key)
 {
 	const struct config *running = loader->running;
 	const char *name = text_of(loader, at(loader, i)->name);
-	struct span image;
+	struct span rest;
 
 	if (running == NULL || loader->running_keys == NULL)
 		return NULL;
-	image = span_of(loader->running_keys->data, loader->running_keys->len);
+	rest = span_of(loader->running_keys->data, loader->running_keys->len);
 	for (uint32_t n = 0; n < running->certificates.n; n++) {
 		const struct config_certificate *old =
 		    config_certificate_at(running, n);
 
 		if (!old->usable)
 			continue;
-		if (!keys_next(&image, out_key))
+		if (!key_image_next(&rest, out_key))
 			return NULL;
 		if (strcmp(config_text(running, old->name), name) == 0)
 			return old;
@@ -544,7 +489,7 @@ keep_running(struct loader *loader, uint32_t i)
 	to->renewals = old->renewals;
 	to->refused = old->refused + 1;
 	to->usable = to->is_kept = true;
-	keys_append(loader, i, key);
+	key_image_add(loader->keys, key, to->is_for_backends);
 }
 
 static void
@@ -572,13 +517,13 @@ certificates_load(struct builder *builder, const char *path,
     struct problems *problems, struct key_image *out_keys)
 {
 	struct loader loader = {builder, path, running, running_keys, problems,
-	    out_keys, 0, (int64_t)time(NULL), issuers_load()};
+	    out_keys, (int64_t)time(NULL), issuers_load()};
 	const struct config *config = builder_config(builder);
 	uint32_t n_certificates = config->certificates.n;
 	uint32_t n_listens = config->listens.n;
 	bool ok = true;
 
-	*out_keys = (struct key_image){NULL, 0};
+	*out_keys = (struct key_image){0};
 	for (uint32_t i = 0; i < n_certificates; i++)
 		load_one(&loader, i);
 	for (uint32_t i = 0; i < n_listens; i++)
@@ -586,13 +531,4 @@ certificates_load(struct builder *builder, const char *path,
 	issuers_free(loader.issuers);
 	ERR_clear_error();
 	return ok;
-}
-
-void
-key_image_free(struct key_image *keys)
-{
-	if (keys->len != 0)
-		explicit_bzero(keys->data, keys->len);
-	free(keys->data);
-	*keys = (struct key_image){NULL, 0};
 }

@@ -7,13 +7,7 @@
 #define TLS_CERTIFICATE_H
 
 #include "config/load.h"
-
-/* Keys for the keeper, in the form of tls/key.h. Wiped by key_image_free(). */
-struct key_image {
-	uint8_t *data;
-	size_t len;
-};
-void key_image_free(struct key_image *keys);
+#include "tls/key_image.h"
 
 /* The section of the name; looked for at the hint first. NULL: none. */
 const struct config_certificate *certificate_find(

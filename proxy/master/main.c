@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/ proxy/ipc/ proxy/base/ config/ backends/pool.c */
-/* needs: tls/certificate.c tls/file.c tls/judge.c tls/names.c tls/x509.c */
+/* needs: tls/certificate.c tls/key_image.c tls/file.c tls/judge.c */
+/* needs: tls/names.c tls/x509.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
 /* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/ladder.c proxy/limits/networks_build.c */

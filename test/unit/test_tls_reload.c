@@ -34,7 +34,7 @@ test_old_one_serves_on(void **state)
 	running = f->builder;
 	keys = f->keys;
 	f->builder = NULL;
-	f->keys = (struct key_image){NULL, 0};
+	f->keys = (struct key_image){0};
 	old = *config_certificate_at(builder_config(running), 0);
 	test_file_write(f->dir, "a.pem", "", 0);
 	load_over(f, "", builder_config(running), &keys);
@@ -78,7 +78,7 @@ test_keys_keep_their_order(void **state)
 	running = f->builder;
 	keys = f->keys;
 	f->builder = NULL;
-	f->keys = (struct key_image){NULL, 0};
+	f->keys = (struct key_image){0};
 	test_file_write(f->dir, "c.key", "", 0);
 	load_over(f, extra, builder_config(running), &keys);
 	assert_true(f->ok);
