@@ -33,7 +33,8 @@ struct route {
 struct route route_find(
     const struct config *config, uint32_t pool, struct span user);
 
-/* The rules of the text, into the pool; errors begin "PATH:LINE: ". */
+/* The rules of the text, into the pool; errors begin "PATH:LINE: ". The path
+ * may be a text of the same image: it is done with before that grows. */
 void route_load_text(struct builder *builder, uint32_t pool, const char *path,
     struct span text, struct problems *problems);
 

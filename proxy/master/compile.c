@@ -5,10 +5,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <limits.h>
-#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/route.h"
@@ -19,7 +17,8 @@
 #include "tls/backend_load.h"
 #include "tls/policy.h"
 
-#define TEXT_MAX (64 << 20)
+#define TEXT_MAX (64 << 20) /* octets of a file */
+#define READ_LEN 16384
 /* Listeners, areas, channels, spare ones. */
 #define DESCRIPTORS_RESERVED 64
 /* 131,072 records are 48 MB of an area: more sessions than a thread serves. */
@@ -34,57 +33,45 @@ compile_capacity(uint64_t n_descriptors)
 	return capacity > CAPACITY_MAX ? CAPACITY_MAX : (uint32_t)capacity;
 }
 
-/* The networks of a file. */
-static void
-read_networks(const struct config *config, struct text path,
-    struct secret *out_text, struct problems *problems)
+/* Room doubles, so that a long file isn't copied once for every read. */
+static bool
+make_room(struct secret *text, size_t got)
 {
-	*out_text = (struct secret){0};
-	if (path.len > 0)
-		(void)compile_read(
-		    config_text(config, path), out_text, problems);
-}
+	struct secret larger = {.len = text->len * 2 + READ_LEN};
 
-static void
-build_networks(struct builder *builder, struct problems *problems)
-{
-	const struct config *config = builder_config(builder);
-	uint32_t n = config->listens.n;
-	struct secret exempt, deny, allow[CONFIG_MAX_LISTENERS];
-	read_networks(config, config->limits.exempt_file, &exempt, problems);
-	read_networks(config, config->limits.deny_file, &deny, problems);
-	struct networks_files files = {
-	    .exempt = span_secret(&exempt), .deny = span_secret(&deny)};
-	for (uint32_t i = 0; i < n; i++) {
-		read_networks(config, config_listen_at(config, i)->allow_file,
-		    &allow[i], problems);
-		files.allow[i] = span_secret(&allow[i]);
+	if (larger.len > TEXT_MAX)
+		larger.len = TEXT_MAX + 1;
+	if (larger.len == text->len) {
+		errno = EFBIG;
+		return false;
 	}
-	networks_build(builder, &files, problems);
-	secret_wipe(&exempt);
-	secret_wipe(&deny);
-	for (uint32_t i = 0; i < n; i++)
-		secret_wipe(&allow[i]);
+	larger.data = malloc(larger.len + 1);
+	ENSURE(larger.data != NULL);
+	if (got > 0)
+		memcpy(larger.data, text->data, got);
+	secret_wipe(text);
+	*text = larger;
+	return true;
 }
 
 static bool
 read_all(int fd, struct secret *out_text)
 {
-	char buf[16384];
-	for (;;) {
-		ssize_t n = read(fd, buf, sizeof(buf));
-		if (n == 0)
-			return true;
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
+	size_t got = 0;
+	ssize_t n;
+
+	do {
+		if (got == out_text->len && !make_room(out_text, got))
 			return false;
-		if (out_text->len + (size_t)n > TEXT_MAX) {
-			errno = EFBIG;
-			return false;
-		}
-		ENSURE(secret_append(out_text, span_of(buf, (size_t)n)));
-	}
+		n = read(fd, out_text->data + got, out_text->len - got);
+		if (n > 0)
+			got += (size_t)n;
+	} while (n > 0 || (n < 0 && errno == EINTR));
+	if (n < 0)
+		return false;
+	out_text->data[got] = '\0';
+	out_text->len = got;
+	return true;
 }
 
 bool
@@ -126,22 +113,32 @@ settle_connections(
 	    request->capacity);
 }
 
+/* What a file holds that the configuration names. False: none is named, or it
+ * can't be read; out_text is then empty. */
+static bool
+read_named(struct compiled *compiled, struct text path, struct secret *out_text)
+{
+	*out_text = (struct secret){0};
+	return path.len > 0 &&
+	       compile_read(
+		   config_text(builder_config(compiled->builder), path),
+		   out_text, &compiled->problems);
+}
+
 static void
 load_routes(struct compiled *compiled)
 {
 	struct builder *builder = compiled->builder;
+	struct secret text;
 
 	for (uint32_t i = 0; i < builder_config(builder)->pools.n; i++) {
 		const struct config *config = builder_config(builder);
-		char path[PATH_MAX];
-		struct secret text;
-		snprintf(path, sizeof(path), "%s",
-		    config_text(config, config_pool_at(config, i)->route));
-		if (path[0] == '\0' ||
-		    !compile_read(path, &text, &compiled->problems))
+		struct text path = config_pool_at(config, i)->route;
+
+		if (!read_named(compiled, path, &text))
 			continue;
-		route_load_text(
-		    builder, i, path, span_secret(&text), &compiled->problems);
+		route_load_text(builder, i, config_text(config, path),
+		    span_secret(&text), &compiled->problems);
 		secret_wipe(&text);
 	}
 }
@@ -150,24 +147,44 @@ static void
 load_authorities(struct compiled *compiled)
 {
 	struct builder *builder = compiled->builder;
+	struct secret text;
 
 	for (uint32_t i = 0; i < builder_config(builder)->backends.n; i++) {
-		const struct config *config = builder_config(builder);
-		char path[PATH_MAX];
-		struct secret text;
-		snprintf(path, sizeof(path), "%s",
-		    config_text(
-			config, config_backend_at(config, i)->backend_tls_ca));
-		if (path[0] == '\0' ||
-		    !compile_read(path, &text, &compiled->problems))
+		struct text path = config_backend_at(builder_config(builder), i)
+				       ->backend_tls_ca;
+
+		if (!read_named(compiled, path, &text))
 			continue;
 		const char *why =
 		    tls_backend_load_ca(builder, i, span_secret(&text));
 		if (why != NULL)
-			problems_error(
-			    &compiled->problems, "%s: %s", path, why);
+			problems_error(&compiled->problems, "%s: %s",
+			    config_text(builder_config(builder), path), why);
 		secret_wipe(&text);
 	}
+}
+
+static void
+load_networks(struct compiled *compiled)
+{
+	const struct config *config = builder_config(compiled->builder);
+	uint32_t n = config->listens.n;
+	struct secret exempt, deny, allow[CONFIG_MAX_LISTENERS];
+
+	read_named(compiled, config->limits.exempt_file, &exempt);
+	read_named(compiled, config->limits.deny_file, &deny);
+	struct networks_files files = {
+	    .exempt = span_secret(&exempt), .deny = span_secret(&deny)};
+	for (uint32_t i = 0; i < n; i++) {
+		read_named(compiled, config_listen_at(config, i)->allow_file,
+		    &allow[i]);
+		files.allow[i] = span_secret(&allow[i]);
+	}
+	networks_build(compiled->builder, &files, &compiled->problems);
+	secret_wipe(&exempt);
+	secret_wipe(&deny);
+	for (uint32_t i = 0; i < n; i++)
+		secret_wipe(&allow[i]);
 }
 
 bool
@@ -187,7 +204,7 @@ compile(const struct compile_request *request, struct compiled *out)
 	load_authorities(out);
 	passwords_load(
 	    &out->passwords, builder_config(out->builder), &out->problems);
-	build_networks(out->builder, &out->problems);
+	load_networks(out);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);
@@ -211,10 +228,8 @@ fail:
 void
 compiled_fini(struct compiled *compiled)
 {
-	if (compiled->builder != NULL)
-		builder_free(compiled->builder);
-	if (compiled->keys.data != NULL)
-		key_image_free(&compiled->keys);
+	builder_free(compiled->builder);
+	key_image_free(&compiled->keys);
 	ticket_secrets_wipe(&compiled->secrets);
 	passwords_free(&compiled->passwords);
 	problems_free(&compiled->problems);
