@@ -4,8 +4,8 @@
 
 #include <string.h>
 
-static int
-compare(struct span a, struct span b)
+int
+route_compare(struct span a, struct span b)
 {
 	if (a.len != b.len)
 		return a.len < b.len ? -1 : 1;
@@ -20,7 +20,8 @@ search(const struct config *config, struct items rules, struct span key)
 
 	while (low < high) {
 		uint32_t middle = low + (high - low) / 2;
-		int order = compare(config_span(config, at[middle].key), key);
+		int order =
+		    route_compare(config_span(config, at[middle].key), key);
 		if (order == 0)
 			return &at[middle];
 		if (order < 0)
@@ -31,9 +32,8 @@ search(const struct config *config, struct items rules, struct span key)
 	return NULL;
 }
 
-/* Lower-cases the domain; returns where the @ is, len without one. */
-static size_t
-fold_domain(uint8_t *user, size_t len)
+size_t
+route_fold(uint8_t *user, size_t len)
 {
 	size_t at = len;
 
@@ -56,7 +56,7 @@ route_find(const struct config *config, uint32_t pool, struct span user)
 	if (rules.n == 0 || user.len == 0 || user.len > sizeof(folded))
 		return here;
 	memcpy(folded, user.data, user.len);
-	size_t at = fold_domain(folded, user.len);
+	size_t at = route_fold(folded, user.len);
 	const struct config_route *rule =
 	    search(config, rules, span_of(folded, user.len));
 	if (rule == NULL && at < user.len)

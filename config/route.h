@@ -29,6 +29,12 @@ struct route {
 	uint32_t backend; /* CONFIG_NONE: any of the pool */
 };
 
+/* Their order. */
+int route_compare(struct span a, struct span b);
+
+/* Lower-cases the domain; returns where the @ is, len without one. */
+size_t route_fold(uint8_t *user, size_t len);
+
 /* Where the login goes that came for this pool; without a rule, there. */
 struct route route_find(
     const struct config *config, uint32_t pool, struct span user);

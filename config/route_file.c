@@ -11,7 +11,7 @@
 #define ERRORS_MAX 20 /* a wrong file need not be shown line by line */
 
 struct rule {
-	struct span key; /* in `folded` */
+	struct span key; /* in the text */
 	uint32_t pool;
 	uint32_t backend;
 	uint32_t line;
@@ -97,21 +97,6 @@ add(struct reader *reader, const struct rule *rule)
 	reader->rules[reader->n++] = *rule;
 }
 
-/* In place: the text is the master's own copy. */
-static void
-fold_domain(struct span key)
-{
-	uint8_t *octets = (uint8_t *)(uintptr_t)key.data;
-	size_t at = key.len;
-
-	for (size_t i = 0; i < key.len; i++)
-		if (octets[i] == '@')
-			at = i;
-	for (size_t i = at; i < key.len; i++)
-		if (octets[i] >= 'A' && octets[i] <= 'Z')
-			octets[i] = (uint8_t)(octets[i] | 0x20);
-}
-
 static void
 read_line(struct reader *reader, struct span line)
 {
@@ -132,7 +117,8 @@ read_line(struct reader *reader, struct span line)
 	else if (!find_target(reader, kind, name, &rule))
 		complain(reader, rule.line, "no section has that name");
 	else {
-		fold_domain(rule.key);
+		/* In place: the text is the master's own copy. */
+		route_fold((uint8_t *)(uintptr_t)rule.key.data, rule.key.len);
 		add(reader, &rule);
 	}
 }
@@ -142,9 +128,7 @@ compare(const void *left, const void *right)
 {
 	const struct rule *a = left, *b = right;
 
-	if (a->key.len != b->key.len)
-		return a->key.len < b->key.len ? -1 : 1;
-	return memcmp(a->key.data, b->key.data, a->key.len);
+	return route_compare(a->key, b->key);
 }
 
 static void
