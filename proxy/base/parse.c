@@ -39,58 +39,33 @@ count_digits(struct span text)
 	return n;
 }
 
-struct unit {
-	const char *name;
-	uint64_t factor;
-};
-
-/* Reads digits and one of the units; an empty name allows none. */
-static bool
-parse_with_unit(
-    struct span text, const struct unit *units, size_t n_units, uint64_t *out)
-{
-	size_t n = count_digits(text);
-	struct span suffix = span_of(text.data + n, text.len - n);
-	uint64_t number;
-
-	if (!parse_u64(span_of(text.data, n), 0, UINT64_MAX, &number))
-		return false;
-	for (size_t i = 0; i < n_units; i++) {
-		if (!span_equal(suffix, span_str(units[i].name)))
-			continue;
-		return !__builtin_mul_overflow(number, units[i].factor, out);
-	}
-	return false;
-}
-
 bool
 parse_duration(struct span text, uint64_t *out_ms)
 {
-	static const struct unit units[] = {{"ms", 1}, {"s", 1000},
-	    {"m", 60000}, {"h", 3600000}, {"d", 86400000}};
-	uint64_t ms;
+	static const struct {
+		const char *name;
+		uint64_t ms;
+	} units[] = {{"ms", 1}, {"s", 1000}, {"m", 60000}, {"h", 3600000},
+	    {"d", 86400000}};
+	size_t n = count_digits(text);
+	struct span suffix = span_of(text.data + n, text.len - n);
+	uint64_t number, ms;
 
-	if (span_equal(text, span_str("0")))
-		ms = 0;
-	else if (!parse_with_unit(
-		     text, units, sizeof(units) / sizeof(units[0]), &ms))
+	if (!parse_u64(span_of(text.data, n), 0, UINT64_MAX, &number))
 		return false;
-	*out_ms = ms;
-	return true;
-}
-
-bool
-parse_size(struct span text, uint64_t *out_octets)
-{
-	static const struct unit units[] = {
-	    {"", 1}, {"k", 1 << 10}, {"M", 1 << 20}, {"G", 1 << 30}};
-	uint64_t octets;
-
-	if (!parse_with_unit(
-		text, units, sizeof(units) / sizeof(units[0]), &octets))
-		return false;
-	*out_octets = octets;
-	return true;
+	if (number == 0 && text.len == 1) {
+		*out_ms = 0;
+		return true;
+	}
+	for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
+		if (!span_equal(suffix, span_str(units[i].name)))
+			continue;
+		if (__builtin_mul_overflow(number, units[i].ms, &ms))
+			return false;
+		*out_ms = ms;
+		return true;
+	}
+	return false;
 }
 
 bool

@@ -17,9 +17,6 @@ bool parse_u64(struct span text, uint64_t min, uint64_t max, uint64_t *out);
 /* A number and a unit, ms s m h d; "0" may stand alone. Result in ms. */
 bool parse_duration(struct span text, uint64_t *out_ms);
 
-/* A number of octets with an optional k, M or G (powers of 1024). */
-bool parse_size(struct span text, uint64_t *out_octets);
-
 /* "50/s", "20/10m": how many, at least 1, and the period in ms, at least 1. */
 bool parse_rate(struct span text, uint64_t *out_count, uint64_t *out_period_ms);
 
