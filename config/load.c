@@ -9,11 +9,8 @@
  */
 #include "config/load.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 /* Debian's library passes five arguments. The fifth is not looked at, so
  * another build, which passes four, does as well. */
@@ -24,8 +21,6 @@
 #include "config/value.h"
 #include "proxy/base/ensure.h"
 #include "proxy/base/parse.h"
-
-#define FILE_SIZE_MAX ((size_t)16 << 20)
 
 /*
  * is_pending: the line should be a pair, and on_pair() was not called for it.
@@ -438,48 +433,4 @@ config_load_text(const char *path, struct span text, struct problems *problems)
 		return draft->builder;
 	builder_free(draft->builder);
 	return NULL;
-}
-
-/* NULL with errno set. A pipe will do: the size is not known before. */
-static uint8_t *
-read_all(int fd, size_t *out_len)
-{
-	uint8_t *data = malloc(FILE_SIZE_MAX + 1);
-	size_t len = 0;
-	ssize_t n = 0;
-
-	ENSURE(data != NULL);
-	do {
-		n = read(fd, data + len, FILE_SIZE_MAX + 1 - len);
-		if (n > 0)
-			len += (size_t)n;
-	} while ((n > 0 && len <= FILE_SIZE_MAX) || (n < 0 && errno == EINTR));
-	if (n >= 0 && len <= FILE_SIZE_MAX) {
-		*out_len = len;
-		return data;
-	}
-	if (n >= 0)
-		errno = EFBIG;
-	free(data);
-	return NULL;
-}
-
-struct builder *
-config_load(const char *path, struct problems *problems)
-{
-	struct builder *builder = NULL;
-	uint8_t *data = NULL;
-	size_t len;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd != -1)
-		data = read_all(fd, &len);
-	if (data == NULL)
-		problems_error(problems, "%s: %s", path, strerror(errno));
-	else
-		builder = config_load_text(path, span_of(data, len), problems);
-	free(data);
-	if (fd != -1)
-		close(fd);
-	return builder;
 }

@@ -41,13 +41,10 @@ __attribute__((format(printf, 2, 3))) void problems_warn(
 void problems_free(struct problems *problems);
 
 /*
- * Reads and checks the file; messages begin "PATH:LINE: ". Returns a builder
- * with every default filled in and every name resolved, or NULL with at least
- * one error. Certificates are not looked at: that is tls/certificate.h.
+ * Reads and checks the text of a file; messages begin "PATH:LINE: ". Returns a
+ * builder with every default filled in and every name resolved, or NULL with at
+ * least one error. No other file is looked at.
  */
-struct builder *config_load(const char *path, struct problems *problems);
-
-/* The same from memory; path is used in messages only. */
 struct builder *config_load_text(
     const char *path, struct span text, struct problems *problems);
 

@@ -132,7 +132,7 @@ int
 check_print(const char *path)
 {
 	struct problems problems = {0};
-	struct builder *builder = config_load(path, &problems);
+	struct builder *builder = compile_load(path, &problems);
 	if (builder != NULL)
 		policy_check(builder, path, &problems);
 	bool good = builder != NULL && problems.n_errors == 0;

@@ -91,6 +91,18 @@ compile_read(
 	return false;
 }
 
+struct builder *
+compile_load(const char *path, struct problems *problems)
+{
+	struct secret text;
+	if (!compile_read(path, &text, problems))
+		return NULL;
+	struct builder *builder =
+	    config_load_text(path, span_secret(&text), problems);
+	secret_wipe(&text);
+	return builder;
+}
+
 /* auto is what the descriptors allow, and no more than that can be had. */
 static void
 settle_connections(

@@ -35,6 +35,10 @@ struct compile_request {
 bool compile_read(
     const char *path, struct secret *out_text, struct problems *problems);
 
+/* The file's own words, in a builder that the caller frees: no other file is
+ * looked at. NULL: the errors are in problems. */
+struct builder *compile_load(const char *path, struct problems *problems);
+
 /* False: `problems` or `faults` has the errors; compiled_fini() in any case. */
 bool compile(const struct compile_request *request, struct compiled *out);
 

@@ -14,7 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#include "config/load.h"
+#include "proxy/master/compile.h"
 #include "proxy/master/ctl_json.h"
 #include "proxy/master/ctl_table.h"
 #include "proxy/master/ctl_top.h"
@@ -99,7 +99,7 @@ static bool
 socket_of_config(struct ctl *ctl, const char *path)
 {
 	struct problems problems = {0};
-	struct builder *builder = config_load(path, &problems);
+	struct builder *builder = compile_load(path, &problems);
 	bool found = false;
 	if (builder == NULL) {
 		fputs(problems.errors, stderr);

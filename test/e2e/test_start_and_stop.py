@@ -182,6 +182,18 @@ def test_effective_configuration(prepared):
     assert again.stdout == done.stdout
 
 
+@pytest.mark.parametrize("before, after", [
+    ([], []), ([], ["-t"]), ([], ["-T"]), (["ctl"], ["status"])])
+@pytest.mark.parametrize("path, why", [
+    ("/", "Is a directory"), ("/nonexistent", "No such file or directory")])
+def test_a_configuration_that_cannot_be_read(before, after, path, why):
+    done = subprocess.run(
+        [BUILD / "sallyport", *before, "-c", path, *after],
+        capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode != 0
+    assert done.stderr.splitlines()[0].endswith(f"{path}: {why}")
+
+
 @pytest.mark.parametrize("option", ["-V", "-h"])
 def test_options_that_only_print(option):
     done = subprocess.run([BUILD / "sallyport", option], capture_output=True,

@@ -261,26 +261,6 @@ test_warnings(void **state)
 	    "no effect");
 }
 
-static void
-assert_load_fails(const char *path, const char *message)
-{
-	struct problems problems = {0};
-
-	assert_null(config_load(path, &problems));
-	assert_int_equal(problems.n_errors, 1);
-	assert_memory_equal(problems.errors, path, strlen(path));
-	assert_non_null(strstr(problems.errors, message));
-	problems_free(&problems);
-}
-
-static void
-test_files(void **state)
-{
-	(void)state;
-	assert_load_fails("/", "Is a directory");
-	assert_load_fails("/nonexistent/file", "No such file or directory");
-}
-
 /* What the code takes for granted about every row. */
 static void
 test_table_is_sane(void **state)
@@ -307,7 +287,6 @@ main(void)
 	    cmocka_unit_test(test_line_length),
 	    cmocka_unit_test(test_all_are_reported),
 	    cmocka_unit_test(test_warnings),
-	    cmocka_unit_test(test_files),
 	    cmocka_unit_test(test_table_is_sane),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
