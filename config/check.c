@@ -282,9 +282,6 @@ check_pool(struct draft *draft, uint32_t index)
 		    "(RFC 9051 section 5.4)");
 }
 
-#define TLS_VERIFY 1
-#define TLS_PIN	   2
-
 static void
 check_backend_tls(
     struct draft *draft, uint32_t index, const struct config_backend *backend)
@@ -292,17 +289,17 @@ check_backend_tls(
 	uint32_t line =
 	    draft_line(draft, SECTION_BACKEND, index, "backend_tls");
 
-	if (backend->backend_tls == TLS_VERIFY &&
+	if (backend->backend_tls == BACKEND_TLS_VERIFY &&
 	    backend->backend_tls_ca.len == 0)
 		draft_error(draft, line,
 		    "backend_tls = verify: expected backend_tls_ca, the "
 		    "authorities to verify by");
-	if (backend->backend_tls == TLS_VERIFY && backend->unix_path.len > 0 &&
-	    backend->backend_tls_name.len == 0)
+	if (backend->backend_tls == BACKEND_TLS_VERIFY &&
+	    backend->unix_path.len > 0 && backend->backend_tls_name.len == 0)
 		draft_error(draft, line,
 		    "backend_tls = verify: a Unix socket has no name, "
 		    "expected backend_tls_name");
-	if (backend->backend_tls == TLS_PIN &&
+	if (backend->backend_tls == BACKEND_TLS_PIN &&
 	    backend->backend_tls_pin.len == 0)
 		draft_error(
 		    draft, line, "backend_tls = pin: expected backend_tls_pin");
@@ -341,7 +338,7 @@ check_backend_certificate(
 		draft_error(draft, line,
 		    "backend_tls_cert, backend_tls_key: expected both or "
 		    "neither");
-	else if (has_cert && backend->backend_tls == 0)
+	else if (has_cert && backend->backend_tls == BACKEND_TLS_OFF)
 		draft_warn(draft, line,
 		    "backend_tls_cert is shown to nobody: backend_tls = off");
 	else if (has_cert)

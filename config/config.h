@@ -122,6 +122,14 @@ enum config_client_cert {
 	CLIENT_CERT_REQUIRED
 };
 
+/* The field of a client certificate that names the user. */
+enum config_cert_user {
+	CERT_USER_OFF,
+	CERT_USER_EMAIL,
+	CERT_USER_DNS,
+	CERT_USER_CN
+};
+
 struct config_tls {
 	struct text name;
 	uint32_t line;
@@ -145,7 +153,7 @@ struct config_tls {
 	bool client_crl_expired_accept;
 	struct items client_pins;    /* struct text */
 	struct items client_names;   /* struct text */
-	uint32_t client_cert_user;   /* 0 off, 1 email, 2 dns, 3 cn */
+	uint32_t client_cert_user;   /* enum config_cert_user */
 	struct items client_ca_ders; /* struct text; from the files */
 	struct items client_crl_ders;
 };
@@ -274,6 +282,12 @@ enum config_client_ip {
 	CLIENT_IP_ID
 };
 
+enum config_backend_tls {
+	BACKEND_TLS_OFF,
+	BACKEND_TLS_VERIFY,
+	BACKEND_TLS_PIN
+};
+
 struct config_backend {
 	struct text name;
 	uint32_t line;
@@ -287,7 +301,7 @@ struct config_backend {
 	uint32_t max_connections;
 	struct items source_ip; /* struct addr, port 0 */
 	uint32_t client_ip;	/* enum config_client_ip */
-	uint32_t backend_tls;	/* 0 off, 1 verify, 2 pin */
+	uint32_t backend_tls;	/* enum config_backend_tls */
 	struct text backend_tls_ca;
 	struct items backend_tls_ca_ders; /* struct text: DER certificates */
 	struct text backend_tls_name;

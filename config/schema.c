@@ -47,8 +47,9 @@ static const struct word client_certs[] = {{"off", CLIENT_CERT_OFF},
     {"optional", CLIENT_CERT_OPTIONAL}, {"required", CLIENT_CERT_REQUIRED},
     {0}};
 static const struct word refuse_accept[] = {{"refuse", 0}, {"accept", 1}, {0}};
-static const struct word cert_users[] = {
-    {"off", 0}, {"email", 1}, {"dns", 2}, {"cn", 3}, {0}};
+static const struct word cert_users[] = {{"off", CERT_USER_OFF},
+    {"email", CERT_USER_EMAIL}, {"dns", CERT_USER_DNS}, {"cn", CERT_USER_CN},
+    {0}};
 static const struct word admit_refuse[] = {{"admit", 0}, {"refuse", 1}, {0}};
 static const struct word balances[] = {{"least", BALANCE_LEAST},
     {"round_robin", BALANCE_ROUND_ROBIN}, {"source", BALANCE_SOURCE},
@@ -57,8 +58,8 @@ static const struct word no_bye[] = {{"no", 0}, {"bye", 1}, {0}};
 static const struct word client_ips[] = {{"none", CLIENT_IP_NONE},
     {"proxy_v1", CLIENT_IP_PROXY_V1}, {"proxy_v2", CLIENT_IP_PROXY_V2},
     {"id", CLIENT_IP_ID}, {0}};
-static const struct word backend_tls[] = {
-    {"off", 0}, {"verify", 1}, {"pin", 2}, {0}};
+static const struct word backend_tls[] = {{"off", BACKEND_TLS_OFF},
+    {"verify", BACKEND_TLS_VERIFY}, {"pin", BACKEND_TLS_PIN}, {0}};
 
 /* clang-format off */
 static const struct row gateway_rows[] = {

@@ -20,8 +20,7 @@
 #include "tls/expected.h"
 #include "tls/policy.h"
 
-#define BACKEND_TLS_PIN 2 /* config_backend.backend_tls */
-#define CHAIN_MAX	10
+#define CHAIN_MAX 10
 
 /* As many as logins that come at once make good use of. */
 #define SESSIONS_MAX 4

@@ -44,7 +44,7 @@ tls_backends_connect(struct tls_backends *backends, const struct config *config,
 	*out_stream = NULL;
 	if (index == CONFIG_NONE)
 		return false;
-	if (config_backend_at(config, index)->backend_tls == 0)
+	if (config_backend_at(config, index)->backend_tls == BACKEND_TLS_OFF)
 		return true;
 	if (expected_of(backends, config, index) != NULL)
 		*out_stream = tls_backend_connect(backends, index, stream_id);

@@ -398,23 +398,16 @@ put_user(struct outbuf *users, struct span user)
 	outbuf_putc(users, '\0');
 }
 
-enum {
-	USER_OFF,
-	USER_EMAIL,
-	USER_DNS,
-	USER_CN
-};
-
 static void
 put_users(
     struct outbuf *users, uint32_t kind, X509 *leaf, const GENERAL_NAMES *names)
 {
-	int type = kind == USER_EMAIL ? GEN_EMAIL : GEN_DNS;
+	int type = kind == CERT_USER_EMAIL ? GEN_EMAIL : GEN_DNS;
 
-	if (kind == USER_CN)
+	if (kind == CERT_USER_CN)
 		put_user(users, common_name(leaf));
-	for (size_t i = 0;
-	     (kind == USER_EMAIL || kind == USER_DNS) && i < count_names(names);
+	for (size_t i = 0; (kind == CERT_USER_EMAIL || kind == CERT_USER_DNS) &&
+			   i < count_names(names);
 	     i++)
 		put_user(
 		    users, name_span(sk_GENERAL_NAME_value(names, i), type));
@@ -440,7 +433,7 @@ identify(const struct config_tls *tls, X509 *leaf, const GENERAL_NAMES *names,
 		refuse(refusal, SSL_AD_INTERNAL_ERROR, "out of memory");
 		return NULL;
 	}
-	identity->is_bound = tls->client_cert_user != USER_OFF;
+	identity->is_bound = tls->client_cert_user != CERT_USER_OFF;
 	memcpy(identity->spki, spki, SPKI_HASH_LEN);
 	memcpy(identity->users, buf, users.len + 1);
 	set_name(identity, leaf, names);

@@ -101,7 +101,7 @@ check_clients(const struct check *check)
 		complain_plainly(check, "client_certificates: expected "
 					"client_ca or client_pins");
 	if (tls->client_certificates == CLIENT_CERT_OFF &&
-	    tls->client_cert_user != 0)
+	    tls->client_cert_user != CERT_USER_OFF)
 		complain_plainly(check, "client_cert_user: no client is asked "
 					"for a certificate "
 					"(client_certificates = off)");
@@ -280,8 +280,9 @@ static void
 print_clients(
     const struct config *config, const struct config_tls *tls, FILE *file)
 {
-	static const char *const users[] = {
-	    "", "an address", "a host name", "the common name"};
+	static const char *const users[] = {[CERT_USER_EMAIL] = "an address",
+	    [CERT_USER_DNS] = "a host name",
+	    [CERT_USER_CN] = "the common name"};
 
 	if (tls->client_certificates == CLIENT_CERT_OFF)
 		return;
@@ -305,7 +306,7 @@ print_clients(
 		fprintf(file, ", for");
 		print_list(config, tls->client_names, file);
 	}
-	if (tls->client_cert_user != 0 && tls->client_cert_user < 4)
+	if (tls->client_cert_user != CERT_USER_OFF)
 		fprintf(file, "; the login name must be %s in it",
 		    users[tls->client_cert_user]);
 	fprintf(file, "\n");
@@ -380,16 +381,18 @@ static void
 print_backend(const struct config *config, const struct config_backend *backend,
     FILE *file)
 {
-	if (backend->backend_tls == 0)
+	if (backend->backend_tls == BACKEND_TLS_OFF)
 		return;
 	fprintf(file,
 	    "[backend %s]: TLSv1.2 or later, %s%s%s, certificate of ours: ",
 	    config_text(config, backend->name),
-	    backend->backend_tls == 1 ? "verified by " : "its key is pinned",
-	    backend->backend_tls == 1
+	    backend->backend_tls == BACKEND_TLS_VERIFY ? "verified by "
+						       : "its key is pinned",
+	    backend->backend_tls == BACKEND_TLS_VERIFY
 		? config_text(config, backend->backend_tls_ca)
 		: "",
-	    backend->backend_tls == 1 && backend->backend_tls_pin.len > 0
+	    backend->backend_tls == BACKEND_TLS_VERIFY &&
+		    backend->backend_tls_pin.len > 0
 		? " and pinned"
 		: "");
 	if (backend->certificate == CONFIG_NONE) {
