@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * Writes values by their type, so that value_parse() reads the same. Called by
- * print.c for -T and for comparing, by load.c to know a default when it is
- * spelled differently.
+ * print.c for -T and for comparing, by load.c to know what would be too long.
  */
 #include "config/value.h"
 

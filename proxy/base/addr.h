@@ -2,6 +2,7 @@
 /*
  * Internet addresses, endpoints and prefixes as plain values: no padding
  * matters, they are copied, compared and put into shared areas as they are.
+ * A parser that returns false has written ADDR_NONE.
  */
 #ifndef BASE_ADDR_H
 #define BASE_ADDR_H

@@ -92,8 +92,8 @@ struct message {
 
 enum channel_result {
 	CHANNEL_OK,
-	CHANNEL_AGAIN,
-	CHANNEL_CLOSED
+	CHANNEL_AGAIN, /* nothing was sent or received: wait, then try again */
+	CHANNEL_CLOSED /* for good: the other end is gone, or is not ours */
 };
 
 /* Both ends non-blocking and close-on-exec. False: errno. */
