@@ -50,6 +50,15 @@ health_note(struct health *health, enum health_outcome outcome, uint32_t rise,
 	return false;
 }
 
+uint64_t
+health_next_check_ms(
+    uint64_t interval_ms, bool has_been_checked, uint64_t random)
+{
+	if (!has_been_checked)
+		return 1 + random % interval_ms;
+	return interval_ms - interval_ms / 10 + random % (interval_ms / 5 + 1);
+}
+
 const char *
 backend_state_name(enum backend_state state)
 {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Up or down from a series of checks: rise and fall, pure. */
+/* Up or down from a series of checks: rise, fall and when the next is due;
+ * pure. */
 #ifndef BACKENDS_HEALTH_H
 #define BACKENDS_HEALTH_H
 
@@ -24,6 +25,14 @@ enum health_outcome {
  */
 bool health_note(struct health *health, enum health_outcome outcome,
     uint32_t rise, uint32_t fall);
+
+/*
+ * From one check to the next: the interval with 10 % to either side, so that
+ * gateways don't march in step. All first checks come together; the second come
+ * at any time of one interval, which spreads them from then on.
+ */
+uint64_t health_next_check_ms(
+    uint64_t interval_ms, bool has_been_checked, uint64_t random);
 
 const char *backend_state_name(enum backend_state state);
 

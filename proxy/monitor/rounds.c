@@ -73,22 +73,6 @@ note_result(struct monitor *monitor, struct node *node,
 
 /* ---- when -------------------------------------------------------------- */
 
-/*
- * The interval with 10 % to either side, so that gateways don't march in step.
- * All first checks come together; the second come at any time of one interval,
- * which spreads them evenly from then on.
- */
-static uint64_t
-next_delay(struct monitor *monitor, const struct node *node)
-{
-	uint64_t interval = node->interval_ms;
-
-	if (!node->checked)
-		return 1 + monitor_random(monitor, interval);
-	return interval - interval / 10 +
-	       monitor_random(monitor, interval / 5 + 1);
-}
-
 static void
 on_result(void *arg, const struct check_result *result)
 {
@@ -101,7 +85,8 @@ on_result(void *arg, const struct check_result *result)
 		node->due_ms = table_now(monitor) + RETRY_MS;
 	} else {
 		/* Counted from the start of the check, which was due_ms. */
-		node->due_ms += next_delay(monitor, node);
+		node->due_ms += health_next_check_ms(node->interval_ms,
+		    node->checked, monitor_random(monitor, UINT64_MAX));
 		if (node->due_ms < table_now(monitor))
 			node->due_ms = table_now(monitor);
 		note_result(monitor, node, result);

@@ -78,6 +78,42 @@ test_every_state_has_a_name(void **state)
 	assert_string_equal("draining", backend_state_name(BACKEND_DRAINING));
 }
 
+/* The times of `n` checks, as parts of [least, most]: each tenth of the range
+ * comes up, and nothing lies outside. */
+static void
+assert_spread(
+    bool has_been_checked, uint64_t interval_ms, uint64_t least, uint64_t most)
+{
+	unsigned parts[10] = {0};
+	uint64_t random = 1, next;
+
+	for (int i = 0; i < 10000; i++) {
+		random = random * UINT64_C(6364136223846793005) +
+			 UINT64_C(1442695040888963407);
+		next = health_next_check_ms(
+		    interval_ms, has_been_checked, random >> 16);
+		assert_in_range(next, least, most);
+		parts[(next - least) * 10 / (most - least + 1)]++;
+	}
+	for (int i = 0; i < 10; i++)
+		assert_in_range(parts[i], 700, 1300);
+}
+
+static void
+test_checks_are_spread(void **state)
+{
+	(void)state;
+	/* 10 % to either side; the second one anywhere in an interval. */
+	assert_spread(true, 5000, 4500, 5500);
+	assert_spread(true, 60000, 54000, 66000);
+	assert_spread(false, 5000, 1, 5000);
+	/* The shortest that can be configured, at both ends. */
+	assert_int_equal(90, health_next_check_ms(100, true, 0));
+	assert_int_equal(110, health_next_check_ms(100, true, 20));
+	assert_int_equal(1, health_next_check_ms(100, false, 0));
+	assert_int_equal(100, health_next_check_ms(100, false, 99));
+}
+
 int
 main(void)
 {
@@ -86,6 +122,7 @@ main(void)
 	    cmocka_unit_test(test_fall_counts_in_a_row),
 	    cmocka_unit_test(test_rise_counts_in_a_row),
 	    cmocka_unit_test(test_misconfigured_at_once),
+	    cmocka_unit_test(test_checks_are_spread),
 	    cmocka_unit_test(test_every_state_has_a_name),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
