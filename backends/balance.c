@@ -159,11 +159,17 @@ pool_view_is_available(const struct pool_view *view)
 /* ---- the choice -------------------------------------------------------- */
 
 static bool
+is_ref(const struct member *member, struct backend_ref ref)
+{
+	return member->index == ref.index &&
+	       member->generation == ref.generation;
+}
+
+static bool
 was_tried(const struct balance_request *request, const struct member *member)
 {
 	for (uint32_t i = 0; i < request->n_tried; i++)
-		if (request->tried[i].index == member->index &&
-		    request->tried[i].generation == member->generation)
+		if (is_ref(member, request->tried[i]))
 			return true;
 	return false;
 }
@@ -376,8 +382,7 @@ find_live(struct pool_view *view, const struct balance_request *request)
 {
 	for (uint32_t i = 0; request->has_live && i < view->n_members; i++) {
 		struct member *member = &view->members[i];
-		if (member->index != request->live.index ||
-		    member->generation != request->live.generation)
+		if (!is_ref(member, request->live))
 			continue;
 		bool can =
 		    is_usable(member) || (member->state == BACKEND_DRAINING &&
@@ -434,6 +439,23 @@ balance_choose(struct pool_view *view, const struct balance_request *request,
 		return BALANCE_ALL_FULL;
 	*out_ref = (struct backend_ref){member->index, member->generation};
 	return BALANCE_CHOSEN;
+}
+
+bool
+balance_has_other(const struct pool_view *view,
+    const struct balance_request *request, struct backend_ref chosen)
+{
+	if (request->has_live && request->live.index == chosen.index &&
+	    request->live.generation == chosen.generation)
+		return false;
+	for (uint32_t i = 0; i < view->n_members; i++) {
+		const struct member *member = &view->members[i];
+		if (member->state == BACKEND_UP && !is_ref(member, chosen) &&
+		    is_allowed(request, member) &&
+		    !is_member_full(request, member))
+			return true;
+	}
+	return false;
 }
 
 uint32_t

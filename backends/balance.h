@@ -85,6 +85,12 @@ struct balance_request {
 enum balance_result balance_choose(struct pool_view *view,
     const struct balance_request *request, struct backend_ref *out_ref);
 
+/* Another member could take the login at once if the chosen one, of which all
+ * is in the request but itself, cannot. A user with sessions at the chosen one
+ * is not to be sent elsewhere in haste. */
+bool balance_has_other(const struct pool_view *view,
+    const struct balance_request *request, struct backend_ref chosen);
+
 /* At most this many sessions can be added now; UINT32_MAX: no limit. */
 uint32_t balance_room(
     const struct pool_view *view, const struct balance_request *request);

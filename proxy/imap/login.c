@@ -559,7 +559,7 @@ login_sent_credentials(const struct login *login)
 bool
 login_is_preparing(const struct login *login)
 {
-	return login->step <= STEP_MESSAGE && !login->has_sent;
+	return login->step <= STEP_EXCHANGE && !login->has_sent;
 }
 
 struct span

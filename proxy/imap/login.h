@@ -83,8 +83,8 @@ enum login_status login_timeout(struct login *login);
 /* True once an octet of the credentials went to this backend. */
 bool login_sent_credentials(const struct login *login);
 
-/* The backend has yet to greet, list or let us begin: greeting_timeout runs,
- * after which there is time for another one. */
+/* The backend has yet to greet, list, ask for a literal or a response: another
+ * one can take the login as long as this is so. */
 bool login_is_preparing(const struct login *login);
 
 struct span login_challenge(const struct login *login); /* base64 */

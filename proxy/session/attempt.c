@@ -12,7 +12,7 @@
  * Invariant: `counted` is true from choose until RELAY ends or the backend is
  * dropped. Called by session.c and preauth.c.
  */
-#include "proxy/session/internal.h"
+#include "proxy/session/answer.h"
 
 #include <string.h>
 
@@ -48,66 +48,6 @@ attempt_drop_backend(struct session *session)
 	kept_close(&preauth->undecided, preauth->decoded);
 }
 
-/* Back to the commands, with an answer in env->text. */
-static void
-back_to_preauth(struct session *session)
-{
-	struct preauth *preauth = session->preauth;
-
-	attempt_drop_backend(session);
-	session->backend.index = CONFIG_NONE;
-	credentials_wipe(&preauth->credentials);
-	preauth->phase = PHASE_COMMAND;
-	session_enter(session, SESSION_PREAUTH);
-}
-
-/* After a NO that says nothing of the password. */
-static void
-note_refusal(struct session *session)
-{
-	if (++session->preauth->refusals < REFUSALS_MAX)
-		return;
-	outbuf_puts(&session->env->text,
-	    "* BYE [UNAVAILABLE] Too many logins in vain, try again later."
-	    "\r\n");
-	session_end(session, WHO_GATEWAY, REASON_LOGIN_ATTEMPTS);
-}
-
-static void
-back_after_refusal(struct session *session)
-{
-	back_to_preauth(session);
-	note_refusal(session);
-}
-
-static void
-say_unavailable(struct session *session, const char *why)
-{
-	struct outbuf *out = &session->env->text;
-
-	slot_add(&session->env->slot->logins_unavailable, 1);
-	report_login(session, "unavailable", "UNAVAILABLE", why);
-	outbuf_puts(out, session->preauth->tag);
-	outbuf_puts(out, " NO [UNAVAILABLE] The mail server is not available, "
-			 "try again later.\r\n");
-	back_after_refusal(session);
-}
-
-/* The backends are well, and none of them takes such credentials. */
-static void
-say_unsupported(struct session *session)
-{
-	struct outbuf *out = &session->env->text;
-
-	slot_add(&session->env->slot->logins_refused, 1);
-	report_login(
-	    session, "refused", "CANNOT", session->preauth->last_trouble);
-	outbuf_puts(out, session->preauth->tag);
-	outbuf_puts(
-	    out, " NO [CANNOT] Unsupported authentication mechanism.\r\n");
-	back_after_refusal(session);
-}
-
 /* Looks again soon, as long as the client may be made to wait. */
 static void
 wait_for_backend(struct session *session, uint64_t pause_ms, const char *why)
@@ -116,10 +56,10 @@ wait_for_backend(struct session *session, uint64_t pause_ms, const char *why)
 	uint64_t now = session->env->now_ms;
 
 	if (now >= preauth->wait_deadline_ms) {
-		say_unavailable(session, why);
+		answer_unavailable(session, why);
 		return;
 	}
-	preauth->n_tried = preauth->n_unable = 0;
+	preauth->n_tried = preauth->n_unable = preauth->given_up = 0;
 	preauth->attempt_deadline_ms = now + pause_ms;
 }
 
@@ -134,13 +74,13 @@ choose(struct session *session)
 	    preauth->n_tried > 0 && preauth->n_unable == preauth->n_tried;
 	if (preauth->n_tried == BALANCE_TRIES_MAX) {
 		if (none_is_able)
-			say_unsupported(session);
+			answer_unsupported(session);
 		else
-			say_unavailable(session, preauth->last_trouble);
+			answer_unavailable(session, preauth->last_trouble);
 		return;
 	}
-	switch (env->ops->choose(
-	    env->arg, session, &session->backend, &preauth->backend)) {
+	switch (env->ops->choose(env->arg, session, &session->backend,
+	    &preauth->backend, &preauth->has_other)) {
 	case BALANCE_CHOSEN:
 		break;
 	case BALANCE_ALL_DOWN:
@@ -150,11 +90,11 @@ choose(struct session *session)
 		wait_for_backend(session, BACKEND_POLL_MS, "pool_full");
 		return;
 	case BALANCE_NO_QUEUE:
-		say_unavailable(session, "queue_full");
+		answer_unavailable(session, "queue_full");
 		return;
 	case BALANCE_ALL_TRIED:
 		if (none_is_able) {
-			say_unsupported(session);
+			answer_unsupported(session);
 			return;
 		}
 		wait_for_backend(
@@ -162,6 +102,8 @@ choose(struct session *session)
 		return;
 	}
 	preauth->tried[preauth->n_tried++] = session->backend;
+	if (preauth->n_tried == BALANCE_TRIES_MAX)
+		preauth->has_other = false;
 	session->counted = true;
 	session->dial = DIAL_WANTED;
 	preauth->dialled_ms = env->now_ms;
@@ -193,39 +135,6 @@ may_log_in(const struct session *session)
 	return tls_stream_allows_user(tls, span_secret(&credentials->user));
 }
 
-/* No backend is asked, and nobody learns whether the password was right. */
-static void
-refuse_user(struct session *session)
-{
-	struct preauth *preauth = session->preauth;
-	struct outbuf *out = &session->env->text;
-
-	slot_add(&session->env->slot->logins_refused, 1);
-	report_user(session, span_secret(&preauth->credentials.user));
-	report_login(
-	    session, "refused", "AUTHORIZATIONFAILED", "client_certificate");
-	outbuf_puts(out, preauth->tag);
-	outbuf_puts(out, " NO [AUTHORIZATIONFAILED] The client certificate is "
-			 "not for this user.\r\n");
-	credentials_wipe(&preauth->credentials);
-	preauth->phase = PHASE_COMMAND;
-	note_refusal(session);
-}
-
-/* A connection that was there before the ban. */
-static void
-refuse_banned(struct session *session)
-{
-	struct outbuf *out = &session->env->text;
-
-	report_login(session, "refused", "LIMIT", "banned");
-	outbuf_puts(out, session->preauth->tag);
-	outbuf_puts(out, " NO [LIMIT] Too many failed logins.\r\n"
-			 "* BYE Too many failed logins.\r\n");
-	back_to_preauth(session);
-	session_end(session, WHO_GATEWAY, REASON_BANNED);
-}
-
 void
 attempt_start(struct session *session)
 {
@@ -235,11 +144,11 @@ attempt_start(struct session *session)
 
 	preauth->n_tried = 0;
 	if (!may_log_in(session)) {
-		refuse_user(session);
+		answer_wrong_user(session);
 		return;
 	}
 	preauth->phase = PHASE_ATTEMPT;
-	preauth->n_unable = 0;
+	preauth->n_unable = preauth->given_up = 0;
 	preauth->delay_until_ms = 0;
 	preauth->last_trouble = "none";
 	struct span user = session_user(session);
@@ -252,7 +161,7 @@ attempt_start(struct session *session)
 	session_enter(session, SESSION_LOGIN);
 	uint32_t delay = admit_login(session);
 	if (delay == LOGIN_BANNED) {
-		refuse_banned(session);
+		answer_banned(session);
 		return;
 	}
 	if (delay == 0) {
@@ -265,6 +174,14 @@ attempt_start(struct session *session)
 	preauth->wait_deadline_ms += delay;
 }
 
+static void
+go_on(struct session *session, const char *why)
+{
+	session->preauth->last_trouble = why;
+	attempt_drop_backend(session);
+	choose(session);
+}
+
 /* This backend is no good, and the credentials did not reach it. */
 static void
 try_next(struct session *session, const char *why)
@@ -274,10 +191,24 @@ try_next(struct session *session, const char *why)
 	slot_add(&env->slot->backend_failures, 1);
 	tally_backend_failure(&env->slot->tally, session->backend.index);
 	env->ops->outcome(
-	    env->arg, session, &session->preauth->backend, OUTCOME_FAILED, why);
-	session->preauth->last_trouble = why;
-	attempt_drop_backend(session);
-	choose(session);
+	    env->arg, session, session->backend, OUTCOME_FAILED, why);
+	go_on(session, why);
+}
+
+/*
+ * It takes longer than there is patience for while another one is left. That is
+ * held against it once the other one was in time; where all are slow, nobody is
+ * to blame.
+ */
+static void
+give_up(struct session *session, const char *why)
+{
+	struct slot_area *slot = session->env->slot;
+
+	slot_add(&slot->backend_failures, 1);
+	tally_backend_failure(&slot->tally, session->backend.index);
+	session->preauth->given_up |= 1u << (session->preauth->n_tried - 1);
+	go_on(session, why);
 }
 
 /* It is well, but can do nothing with these credentials. */
@@ -285,9 +216,7 @@ static void
 try_able(struct session *session, const char *why)
 {
 	session->preauth->n_unable++;
-	session->preauth->last_trouble = why;
-	attempt_drop_backend(session);
-	choose(session);
+	go_on(session, why);
 }
 
 static void
@@ -324,7 +253,7 @@ on_failed(struct session *session)
 
 	slot_add(&session->env->slot->logins_failed, 1);
 	bool banned = admit_note_failure(session);
-	back_to_preauth(session);
+	answer_done(session);
 	if (++preauth->attempts < session->env->config->limits.login_attempts &&
 	    !banned)
 		return;
@@ -340,8 +269,8 @@ on_verdict(struct session *session, enum login_status status)
 	struct login *login = session->preauth->login;
 
 	login_write_verdict(login, session->preauth->tag, &env->text);
-	env->ops->outcome(env->arg, session, &session->preauth->backend,
-	    OUTCOME_GOOD, "verdict");
+	env->ops->outcome(
+	    env->arg, session, session->backend, OUTCOME_GOOD, "verdict");
 	switch (status) {
 	case LOGIN_OK:
 		slot_add(&env->slot->logins_ok, 1);
@@ -356,7 +285,7 @@ on_verdict(struct session *session, enum login_status status)
 	default:
 		slot_add(&env->slot->logins_refused, 1);
 		report_login(session, "refused", login_code(login), "");
-		back_after_refusal(session);
+		answer_after_refusal(session);
 		break;
 	}
 }
@@ -382,9 +311,51 @@ on_lost(struct session *session, const char *trouble)
 
 	slot_add(&env->slot->backend_failures, 1);
 	tally_backend_failure(&env->slot->tally, session->backend.index);
-	env->ops->outcome(env->arg, session, &session->preauth->backend,
-	    OUTCOME_LOST, trouble);
-	say_unavailable(session, trouble);
+	env->ops->outcome(
+	    env->arg, session, session->backend, OUTCOME_LOST, trouble);
+	answer_unavailable(session, trouble);
+}
+
+/*
+ * From dialling until the backend lets us begin. While another one is left a
+ * faulty one may cost connect_timeout in all, whatever it does. One that is
+ * known to be slow gets twice what its checks take: in a pool of slow servers
+ * no login is chased through all of them.
+ */
+static uint64_t
+patience_ms(const struct session *session)
+{
+	uint64_t least = session_pool(session)->connect_timeout_ms;
+	uint64_t usual = session->preauth->backend.latency_us / 1000;
+
+	return 2 * usual > least ? 2 * usual : least;
+}
+
+static uint64_t
+preparation_deadline(const struct session *session)
+{
+	const struct preauth *preauth = session->preauth;
+	uint64_t hurried = preauth->dialled_ms + patience_ms(session);
+	uint64_t last =
+	    session->env->now_ms + session_pool(session)->greeting_timeout_ms;
+
+	return preauth->has_other && hurried < last ? hurried : last;
+}
+
+static void
+on_prepared(struct session *session)
+{
+	struct session_env *env = session->env;
+	struct preauth *preauth = session->preauth;
+	bool in_time =
+	    env->now_ms <= preauth->dialled_ms + patience_ms(session);
+
+	preauth->attempt_deadline_ms = 0;
+	for (uint32_t i = 0; i < preauth->n_tried; i++)
+		if (in_time && (preauth->given_up & 1u << i))
+			env->ops->outcome(env->arg, session, preauth->tried[i],
+			    OUTCOME_FAILED, "greeting_timeout");
+	preauth->given_up = 0;
 }
 
 static void
@@ -398,10 +369,10 @@ on_status(struct session *session, enum login_status status)
 	switch (status) {
 	case LOGIN_WAIT:
 		if (!login_is_preparing(preauth->login))
-			preauth->attempt_deadline_ms = 0;
+			on_prepared(session);
 		break;
 	case LOGIN_CHALLENGE:
-		preauth->attempt_deadline_ms = 0;
+		on_prepared(session);
 		ask_client(session);
 		break;
 	case LOGIN_OK:
@@ -422,14 +393,14 @@ on_status(struct session *session, enum login_status status)
 		on_lost(session, trouble);
 		break;
 	case LOGIN_MISCONFIGURED:
-		env->ops->outcome(env->arg, session, &preauth->backend,
+		env->ops->outcome(env->arg, session, session->backend,
 		    OUTCOME_MISCONFIGURED, "misconfigured");
-		say_unavailable(session, "misconfigured");
+		answer_unavailable(session, "misconfigured");
 		break;
 	case LOGIN_BAD_RESPONSE:
 		outbuf_puts(&env->text, preauth->tag);
 		outbuf_puts(&env->text, " BAD AUTHENTICATE ended.\r\n");
-		back_to_preauth(session);
+		answer_done(session);
 		break;
 	}
 }
@@ -475,8 +446,7 @@ attempt_dialed(struct session *session, bool good, const char *why)
 		session_abort(session, WHO_GATEWAY, REASON_MEMORY);
 		return;
 	}
-	preauth->attempt_deadline_ms =
-	    env->now_ms + session_pool(session)->greeting_timeout_ms;
+	preauth->attempt_deadline_ms = preparation_deadline(session);
 	/* A PROXY header stands before TLS. */
 	on_status(
 	    session, login_connected(preauth->login, &env->out[SIDE_BACKEND]));
@@ -580,11 +550,13 @@ attempt_deadline(struct session *session)
 	if (session->dial == DIAL_WANTED || session->dial == DIAL_CONNECTING) {
 		try_next(session, "connect_timeout");
 	} else if (preauth->phase == PHASE_CHALLENGE) {
-		say_unavailable(session, "challenge_timeout");
+		answer_unavailable(session, "challenge_timeout");
 	} else if (preauth->login != NULL) {
 		bool greeting = login_is_preparing(preauth->login);
 		enum login_status status = login_timeout(preauth->login);
-		if (status == LOGIN_RETRY)
+		if (status == LOGIN_RETRY && preauth->has_other)
+			give_up(session, "greeting_timeout");
+		else if (status == LOGIN_RETRY)
 			try_next(session,
 			    greeting ? "greeting_timeout" : "login_timeout");
 		else
@@ -594,5 +566,5 @@ attempt_deadline(struct session *session)
 	}
 	if (session->state == SESSION_LOGIN &&
 	    now >= preauth->login_deadline_ms)
-		say_unavailable(session, "login_timeout");
+		answer_unavailable(session, "login_timeout");
 }

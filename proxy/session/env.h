@@ -26,20 +26,22 @@ struct session;
 /* What the worker decides for its sessions. All are called from inside a
  * step and must not call back into a session. */
 struct session_ops {
-	/* The next backend for the login; a copy of its entry. CHOSEN: it is
-	 * counted there. ALL_FULL: it is in the queue. */
+	/* The next backend for the login; a copy of its entry, and whether
+	 * another one could take the login in its place. CHOSEN: it is counted
+	 * there. ALL_FULL: it is in the queue. */
 	enum balance_result (*choose)(void *arg, struct session *session,
-	    struct backend_ref *out_ref, struct backend *out_backend);
+	    struct backend_ref *out_ref, struct backend *out_backend,
+	    bool *out_has_other);
 	/* The codec for the session's connection to it, NULL for plaintext.
 	 * False: there can be no connection as it must be. */
 	bool (*secure)(void *arg, const struct session *session,
 	    const struct backend *backend, struct tls_stream **out_stream);
 	/* It was counted at session->backend, and is so no more. */
 	void (*release)(void *arg, struct session *session);
-	/* A login attempt's end as far as the backend's health goes. */
+	/* A login attempt's end as far as the health of the backend goes:
+	 * session->backend, or one that was tried before. */
 	void (*outcome)(void *arg, const struct session *session,
-	    const struct backend *backend, enum outcome outcome,
-	    const char *why);
+	    struct backend_ref ref, enum outcome outcome, const char *why);
 	/* False: nothing is up. out: the list before login. */
 	bool (*capabilities)(
 	    void *arg, const struct session *session, struct outbuf *out);

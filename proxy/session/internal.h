@@ -2,7 +2,8 @@
 /*
  * Shared by the files of this directory only: session.c (states, relay, end),
  * preauth.c (what the gateway itself says), attempt.c (from credentials to a
- * verdict), dialogue.c (its plaintext), report.c (record, events, counters).
+ * verdict), answer.c (when that is our own), dialogue.c (its plaintext),
+ * report.c (record, events, counters).
  */
 #ifndef SESSION_INTERNAL_H
 #define SESSION_INTERNAL_H
@@ -62,6 +63,8 @@ struct preauth {
 	struct backend_ref tried[BALANCE_TRIES_MAX];
 	uint32_t n_tried;
 	uint32_t n_unable; /* of those, by their mechanisms */
+	uint32_t given_up; /* of `tried`, a bit each: too slow to wait for */
+	bool has_other;	   /* another could take the login, too */
 	uint64_t dialled_ms;
 	struct backend backend;
 	struct login *login;

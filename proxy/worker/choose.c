@@ -154,7 +154,7 @@ try_to_choose(struct worker *worker, struct pool_view *view,
 
 static enum balance_result
 on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
-    struct backend *out_backend)
+    struct backend *out_backend, bool *out_has_other)
 {
 	struct worker *worker = arg;
 	uint32_t index = session_route(session).pool;
@@ -172,6 +172,8 @@ on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
 	if (result == BALANCE_ALL_FULL)
 		return join_queue(worker, queue, pool, session);
 	list_remove(&session->queue);
+	*out_has_other = result == BALANCE_CHOSEN &&
+			 balance_has_other(view, &request, *out_ref);
 	if (result == BALANCE_CHOSEN && pool->balance == BALANCE_USER)
 		session->is_known =
 		    live_add(&worker->live, session->user_key, *out_ref);
@@ -223,28 +225,27 @@ suspect(struct worker *worker, uint32_t index)
 }
 
 static void
-on_outcome(void *arg, const struct session *session,
-    const struct backend *backend, enum outcome outcome, const char *why)
+on_outcome(void *arg, const struct session *session, struct backend_ref ref,
+    enum outcome outcome, const char *why)
 {
 	struct worker *worker = arg;
 	struct load_area *load = worker->loads[worker->slot];
-	uint64_t *until = suspect(worker, session->backend.index);
+	uint64_t *until = suspect(worker, ref.index);
 
 	switch (outcome) {
 	case OUTCOME_GOOD:
 		if (worker->env.now_ms < *until)
-			load_area_tell(load, session->backend, 0);
+			load_area_tell(load, ref, 0);
 		break;
 	case OUTCOME_FAILED:
 	case OUTCOME_LOST:
 		if (!is_its_fault(outcome, why))
 			break;
 		*until = worker->env.now_ms + SUSPECT_MS;
-		load_area_tell(
-		    load, session->backend, hash_client(&session->client));
+		load_area_tell(load, ref, hash_client(&session->client));
 		break;
 	case OUTCOME_MISCONFIGURED:
-		pools_penalise(worker, session->backend, backend);
+		pools_penalise(worker, ref, session_backend(session));
 		break;
 	}
 }

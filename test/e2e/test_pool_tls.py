@@ -2,6 +2,7 @@
 """TLS to a backend: verified by its own authorities, or pinned."""
 import hashlib
 import ssl
+import time
 
 import pytest
 
@@ -222,3 +223,55 @@ def test_configuration(make_gateway, here, make_backend):
         checked = make_gateway({"a": backend(server, **keys)}).check("-t")
         assert checked.returncode != 0 and why in checked.stderr, \
             checked.stderr
+
+
+class Mute(Sealed):
+    """Well while it is checked; then `fault` in place of a handshake."""
+
+    fault = None
+
+    def _read_proxy(self, connection):
+        if self.fault is None:
+            super()._read_proxy(connection)
+            return
+        if self.fault == "resets":
+            connection.reset()
+        elif self.fault != "closes":
+            hello = connection.socket.recv(1 << 16)
+            connection.send({"silent": b"", "plaintext": b"* OK ready\r\n",
+                             "echoes": hello, "record": b"\x16\x03\x03\xff",
+                             "alert": b"\x15\x03\x03\0\2\2\x28"}[self.fault])
+            while connection.socket.recv(1 << 16):
+                pass
+        raise EOFError
+
+
+FAULTS = ("closes", "resets", "silent", "plaintext", "echoes", "record",
+          "alert")
+
+
+def test_next_backend_whatever_the_handshake(make_gateway, make_backend, here):
+    """A login is connect_timeout late at most."""
+    servers = [make_backend(Mute) for _ in range(2)]
+    for server in servers:
+        server.leaf = good_leaf(here)
+    gateway = make_gateway(
+        {f"b{n}": backend(server, backend_tls="verify",
+                          backend_tls_ca=here.ca, backend_tls_name=NAME)
+         for n, server in enumerate(servers)},
+        pool={"check_interval": "10m", "check_fall": 100,
+              "balance": "round_robin", "connect_timeout": "500ms",
+              "greeting_timeout": "20s"}, gateway={"workers": 1}).start()
+    gateway.wait_up()
+    gateway.wait_events(2, "backend", state="up")
+    for fault in FAULTS:
+        servers[0].fault = fault
+        met = len(servers[0].connections)
+        for _ in range(2):
+            with gateway.client() as client:
+                client.greeting()
+                started = time.monotonic()
+                assert b" OK" in client.login()[-1], fault
+                assert time.monotonic() - started < 0.5 + 1.5, fault
+        assert len(servers[0].connections) > met, fault
+    assert not servers[0].logins()

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "backends/balance.h"
+#include "backends/hash.h"
 #include "config/config.h"
 
 #define N 8
@@ -224,6 +225,49 @@ test_tried_members(void **state)
 	assert_int_equal('C', choose(world));
 }
 
+/* Whether the one that is chosen could be given up for another. */
+static bool
+has_other(struct world *world)
+{
+	struct backend_ref ref;
+
+	choose(world);
+	assert_int_equal(BALANCE_CHOSEN,
+	    balance_choose(&world->view, &world->request, &ref));
+	return balance_has_other(&world->view, &world->request, ref);
+}
+
+static void
+test_another_one_is_left(void **state)
+{
+	struct world *world = *state;
+	put(world, 0, BACKEND_UP, 1, 0);
+	put(world, 1, BACKEND_EJECTED, 1, 0);
+	put(world, 2, BACKEND_DOWN, 1, 0);
+	put(world, 3, BACKEND_UNCHECKED, 1, 0);
+	assert_false(has_other(world));
+	/* In any tier, as long as it has room. */
+	put(world, 4, BACKEND_UP, 1, 1);
+	assert_true(has_other(world));
+	put_max(world, 4, 2);
+	assert_true(has_other(world));
+	world->loads[0]->active[4] = world->loads[1]->active[4] = 1;
+	assert_false(has_other(world));
+	world->loads[0]->active[4] = 0;
+	try(world, 4);
+	assert_false(has_other(world));
+	world->request.n_tried = 0;
+	world->request.only = hash_octets(span_str("a"));
+	assert_false(has_other(world));
+	world->request.only = 0;
+	/* A user stays with its sessions. */
+	world->request.has_live = true;
+	world->request.live = (struct backend_ref){0, 1};
+	assert_false(has_other(world));
+	world->request.live = (struct backend_ref){4, 1};
+	assert_true(has_other(world));
+}
+
 static void
 test_tiers(void **state)
 {
@@ -388,6 +432,7 @@ main(void)
 	    TEST(test_ties_are_random),
 	    TEST(test_full_members),
 	    TEST(test_tried_members),
+	    TEST(test_another_one_is_left),
 	    TEST(test_tiers),
 	    TEST(test_round_robin_is_smooth),
 	    TEST(test_round_robin_keeps_turns),

@@ -104,7 +104,7 @@ pipe_len(const struct pipe *pipe)
 
 static enum balance_result
 on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
-    struct backend *out_backend)
+    struct backend *out_backend, bool *out_has_other)
 {
 	struct rig *rig = arg;
 
@@ -113,6 +113,7 @@ on_choose(void *arg, struct session *session, struct backend_ref *out_ref,
 	assert_int_equal(rig->counted, 1);
 	*out_ref = (struct backend_ref){0, 1};
 	*out_backend = (struct backend){.name = "a", .pool = "p"};
+	*out_has_other = roll(rig, 2) == 0;
 	return BALANCE_CHOSEN;
 }
 
@@ -138,12 +139,12 @@ on_release(void *arg, struct session *session)
 }
 
 static void
-on_outcome(void *arg, const struct session *session,
-    const struct backend *backend, enum outcome outcome, const char *why)
+on_outcome(void *arg, const struct session *session, struct backend_ref ref,
+    enum outcome outcome, const char *why)
 {
 	(void)arg;
 	(void)session;
-	(void)backend;
+	(void)ref;
 	(void)outcome;
 	(void)why;
 }

@@ -29,6 +29,9 @@ class Connection:
         self.ended = threading.Event()
         self._buffer = b""
 
+    def on_literal(self):
+        """Before it is asked for one."""
+
     def send(self, data):
         self.socket.sendall(data.encode() if isinstance(data, str) else data)
 
@@ -67,6 +70,7 @@ class Connection:
         whole = [line]
         while found := re.search(rb"\{(\d+)(\+?)\}$", whole[-1]):
             if not found.group(2):
+                self.on_literal()
                 self.send("+ go on\r\n")
             literal = self.exactly(int(found.group(1)))
             whole[-1] = whole[-1][:found.start()]
