@@ -188,8 +188,7 @@ struct config_certificate {
 	int64_t not_before; /* seconds since 1970 */
 	int64_t not_after;
 	int64_t loaded;	   /* since when it serves */
-	uint32_t renewals; /* since the gateway's start, */
-	uint32_t refused;  /* and how many were faulty */
+	uint32_t renewals; /* since the gateway's start */
 };
 
 /* A token bucket: count per period, at most burst at once. */

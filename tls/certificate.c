@@ -279,7 +279,6 @@ note_renewal(struct loader *loader, uint32_t i)
 	to->loaded = loader->now;
 	if (old == NULL)
 		return;
-	to->refused = old->refused;
 	to->renewals = old->renewals;
 	if (certificate_is_same(loader->running, old, config, to))
 		to->loaded = old->loaded;
@@ -487,7 +486,6 @@ keep_running(struct loader *loader, uint32_t i)
 	to->not_after = old->not_after;
 	to->loaded = old->loaded;
 	to->renewals = old->renewals;
-	to->refused = old->refused + 1;
 	to->usable = to->is_kept = true;
 	key_image_add(loader->keys, key, to->is_for_backends);
 }

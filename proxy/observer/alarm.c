@@ -5,10 +5,7 @@
 #include <inttypes.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
-#include <time.h>
 
-#include "backends/health.h"
 #include "proxy/observer/ledger.h"
 #include "proxy/observer/plot.h"
 
@@ -46,19 +43,6 @@ add(struct alarms *alarms, enum severity severity, const char *format, ...)
 	va_end(args);
 }
 
-static bool
-has_backend(const struct view *view, const char *pool, uint32_t state)
-{
-	uint32_t n = view_n_backends(view);
-	for (uint32_t i = 0; i < n; i++) {
-		struct backend backend;
-		if (view_backend(view, i, &backend) && backend.state == state &&
-		    strcmp(backend.pool, pool) == 0)
-			return true;
-	}
-	return false;
-}
-
 /* Before its first check a backend is taken for good. */
 static void
 find_pools(const struct view *view, struct alarms *alarms)
@@ -67,9 +51,9 @@ find_pools(const struct view *view, struct alarms *alarms)
 	for (uint32_t i = 0; i < config->pools.n; i++) {
 		const char *pool =
 		    config_text(config, config_pool_at(config, i)->name);
-		if (has_backend(view, pool, BACKEND_UP))
+		if (view_has_backend(view, pool, BACKEND_UP))
 			continue;
-		if (has_backend(view, pool, BACKEND_UNCHECKED))
+		if (view_has_backend(view, pool, BACKEND_UNCHECKED))
 			add(alarms, SEVERITY_WARN,
 			    "Backends of pool %s are not checked yet", pool);
 		else
@@ -90,8 +74,7 @@ find_backends(const struct view *view, struct alarms *alarms)
 			continue;
 		char age[PLOT_NUMBER_MAX];
 		add(alarms, SEVERITY_WARN, "Backend %s has been %s for %s",
-		    backend.name,
-		    backend_state_name((enum backend_state)backend.state),
+		    backend.name, view_state_name(&backend),
 		    plot_age(view_age_s(backend.since_ms), age));
 	}
 }
@@ -99,7 +82,7 @@ find_backends(const struct view *view, struct alarms *alarms)
 enum severity
 alarm_of_certificate(const struct config_certificate *certificate)
 {
-	int64_t left = certificate->not_after - (int64_t)time(NULL);
+	int64_t left = view_left_s(certificate);
 	if (!certificate->usable || left <= 0)
 		return SEVERITY_BAD;
 	if (left < (int64_t)certificate->warn_days * 86400)
@@ -114,7 +97,7 @@ find_certificates(const struct config *config, struct alarms *alarms)
 		const struct config_certificate *certificate =
 		    config_certificate_at(config, i);
 		const char *name = config_text(config, certificate->name);
-		int64_t left = certificate->not_after - (int64_t)time(NULL);
+		int64_t left = view_left_s(certificate);
 		if (!certificate->usable)
 			add(alarms, SEVERITY_BAD,
 			    "Certificate %s is not usable; the log says why",
@@ -137,7 +120,7 @@ find_certificates(const struct config *config, struct alarms *alarms)
 static void
 find_load(const struct view *view, struct alarms *alarms)
 {
-	uint64_t now = view_sum(view, offsetof(struct slot_area, connections));
+	uint64_t now = VIEW_SUM(view, connections);
 	uint64_t most = view->config->gateway.max_connections;
 	if (now * 100 >= most * NEARLY_FULL_PERCENT)
 		add(alarms, SEVERITY_WARN,
@@ -155,9 +138,7 @@ find_losses(const struct view *view, struct alarms *alarms)
 	if (deaths > 0)
 		add(alarms, SEVERITY_WARN,
 		    "%" PRIu64 " process(es) died and were replaced", deaths);
-	uint64_t lost =
-	    view_sum(view, offsetof(struct slot_area, events_dropped)) +
-	    ledger->dropped_write;
+	uint64_t lost = VIEW_SUM(view, events_dropped) + ledger->dropped_write;
 	if (lost > 0)
 		add(alarms, SEVERITY_WARN, "%" PRIu64 " log lines were lost",
 		    lost);

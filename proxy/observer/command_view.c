@@ -5,9 +5,7 @@
 #include <string.h>
 #include <time.h>
 
-#include "backends/health.h"
 #include "proxy/observer/alarm.h"
-#include "proxy/observer/ledger.h"
 #include "proxy/observer/row.h"
 
 #define NAMES_MAX 1024 /* six characters an octet still fit the line */
@@ -71,21 +69,11 @@ command_status(struct command *command, struct reply *reply)
 	status_alarms(view, reply);
 	for (uint32_t i = 0; i < VIEW_SLOTS_MAX; i++)
 		status_worker(view, i, reply);
-#define X(name, help)              \
-	status_value(reply, #name, \
-	    view_sum(view, offsetof(struct slot_area, name)), help);
+#define X(name, help) status_value(reply, #name, VIEW_SUM(view, name), help);
 	SLOT_GAUGES(X)
 	SLOT_COUNTERS(X)
 #undef X
 	return COMMAND_DONE;
-}
-
-static const char *
-state_text(uint32_t state)
-{
-	return state <= BACKEND_EJECTED
-		   ? backend_state_name((enum backend_state)state)
-		   : "unknown";
 }
 
 enum command_result
@@ -104,7 +92,7 @@ command_backends(struct command *command, struct reply *reply)
 		json_str(out, "pool", backend.pool);
 		json_str(
 		    out, "address", endpoint_text(&backend.endpoint, endpoint));
-		json_str(out, "state", state_text(backend.state));
+		json_str(out, "state", view_state_name(&backend));
 		json_u64(out, "sessions", view_backend_sessions(view, i));
 		json_u64(out, "weight", backend.weight);
 		json_u64(out, "latency_ms", backend.latency_us / 1000);
@@ -146,15 +134,12 @@ command_certificates(struct command *command, struct reply *reply)
 		struct outbuf names;
 		outbuf_init(&names, data, sizeof(data));
 		join_names(config, certificate, &names);
-		const struct ledger_certificate *known = ledger_certificate(
-		    view->ledger, config_span(config, certificate->name));
-		int64_t left = certificate->not_after - (int64_t)time(NULL);
 		struct row row;
 		struct outbuf *out = row_begin(&row);
 		json_text(out, "name", config_span(config, certificate->name));
 		json_bool(out, "usable", certificate->usable);
-		json_i64(out, "days_left", left / 86400);
-		json_u64(out, "renewals", known == NULL ? 0 : known->renewals);
+		json_i64(out, "days_left", view_left_s(certificate) / 86400);
+		json_u64(out, "renewals", certificate->renewals);
 		json_text(out, "names", outbuf_span(&names));
 		row_end(&row, reply);
 	}

@@ -7,8 +7,6 @@
 
 #include "tls/stream.h" /* for the words of a dry run only */
 
-#define SUM(view, member) view_sum(view, offsetof(struct slot_area, member))
-
 bool
 dryrun_is_set(const struct view *view)
 {
@@ -59,11 +57,12 @@ void
 dryrun_count(const struct view *view, struct dryrun_counts *out_counts)
 {
 	struct tally_arg tally = {view, out_counts};
-	*out_counts =
-	    (struct dryrun_counts){.handshakes = SUM(view, handshakes_full) +
-						 SUM(view, handshakes_resumed),
-		.by_version = dryrun_is_set(view) ? SUM(view, observed_version)
-						  : SUM(view, handshakes_tls12),
-		.by_cipher = SUM(view, observed_cipher)};
+	*out_counts = (struct dryrun_counts){
+	    .handshakes = VIEW_SUM(view, handshakes_full) +
+			  VIEW_SUM(view, handshakes_resumed),
+	    .by_version = dryrun_is_set(view)
+			      ? VIEW_SUM(view, observed_version)
+			      : VIEW_SUM(view, handshakes_tls12),
+	    .by_cipher = VIEW_SUM(view, observed_cipher)};
 	view_sessions(view, count_session, &tally);
 }

@@ -4,14 +4,13 @@
 
 #include <stddef.h>
 
-#define STEP_MS		  (HISTORY_STEP_S * UINT64_C(1000))
-#define SUM(view, member) view_sum(view, offsetof(struct slot_area, member))
+#define STEP_MS (HISTORY_STEP_S * UINT64_C(1000))
 
 static uint64_t
 sum_of_refusals(const struct view *view)
 {
 	uint64_t sum = 0;
-#define X(counter, why) sum += SUM(view, counter);
+#define X(counter, why) sum += VIEW_SUM(view, counter);
 	SLOT_REFUSALS(X)
 #undef X
 	return sum;
@@ -22,8 +21,7 @@ sum_of_failures(const struct view *view)
 {
 	uint64_t sum = 0;
 	for (size_t i = 0; i < SLOT_TLS_FAILURES; i++)
-		sum += view_sum(view, offsetof(struct slot_area, tls_failures) +
-					  i * sizeof(_Atomic uint64_t));
+		sum += VIEW_SUM_AT(view, tls_failures, i);
 	return sum;
 }
 
@@ -32,19 +30,19 @@ level(const struct view *view, enum history_series series)
 {
 	switch (series) {
 	case HISTORY_BYTES_IN:
-		return SUM(view, bytes_from_clients);
+		return VIEW_SUM(view, bytes_from_clients);
 	case HISTORY_BYTES_OUT:
-		return SUM(view, bytes_to_clients);
+		return VIEW_SUM(view, bytes_to_clients);
 	case HISTORY_LOGINS_OK:
-		return SUM(view, logins_ok);
+		return VIEW_SUM(view, logins_ok);
 	case HISTORY_LOGINS_FAILED:
-		return SUM(view, logins_failed);
+		return VIEW_SUM(view, logins_failed);
 	case HISTORY_REFUSED:
 		return sum_of_refusals(view);
 	case HISTORY_TLS_FAILED:
 		return sum_of_failures(view);
 	case HISTORY_CONNECTIONS:
-		return SUM(view, connections);
+		return VIEW_SUM(view, connections);
 	case HISTORY_SERIES_MAX:
 		break;
 	}

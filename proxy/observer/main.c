@@ -33,7 +33,6 @@
 #include <string.h>
 #include <sys/random.h>
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -247,7 +246,6 @@ on_snapshot(struct observer *observer, struct message *message)
 		snapshot_unmap(observer->view.config);
 	observer->view.config = config;
 	journal_configure(&observer->journal, &config->gateway);
-	ledger_use(&observer->ledger, config, (int64_t)time(NULL));
 	tell_master(MESSAGE_ACK, 0, message->arg);
 }
 

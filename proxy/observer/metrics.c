@@ -16,10 +16,8 @@
 #include "proxy/observer/sheet.h"
 #include "tls/stream.h" /* for the words of its failures only */
 
-#define SUM(sheet, member) sheet_sum(sheet, offsetof(struct slot_area, member))
-#define SUM_AT(sheet, member, i)                              \
-	sheet_sum(sheet, offsetof(struct slot_area, member) + \
-			     (size_t)(i) * sizeof(_Atomic uint64_t))
+#define SUM(sheet, member)	 VIEW_SUM((sheet)->view, member)
+#define SUM_AT(sheet, member, i) VIEW_SUM_AT((sheet)->view, member, i)
 
 /* A counter of the slot areas that has no label. */
 #define PLAIN(id, member)                                 \
@@ -54,7 +52,7 @@ write_start_time_seconds(const struct sheet *sheet)
 static void
 write_ready(const struct sheet *sheet)
 {
-	sheet_plain(sheet, view_not_ready(sheet->view) == SHEET_END);
+	sheet_plain(sheet, view_not_ready(sheet->view) == NULL);
 }
 
 static void
@@ -204,6 +202,9 @@ write_handshakes_observed_total(const struct sheet *sheet)
 
 PLAIN(client_certificates_total, client_certificates)
 HISTOGRAM(handshake_seconds, handshake)
+
+/* --- logins and traffic --------------------------------------------------- */
+
 static void
 write_logins_limited_total(const struct sheet *sheet)
 {
@@ -213,11 +214,6 @@ write_logins_limited_total(const struct sheet *sheet)
 
 PLAIN(logins_new_prefix_total, new_prefixes)
 HISTOGRAM(login_seconds, login)
-HISTOGRAM(backend_connect_seconds, connect)
-HISTOGRAM(keeper_seconds, key)
-HISTOGRAM(loop_lag_seconds, lag)
-
-/* --- logins and traffic --------------------------------------------------- */
 
 static void
 write_logins_total(const struct sheet *sheet)
@@ -242,6 +238,7 @@ write_traffic_bytes_total(const struct sheet *sheet)
 /* --- backends ------------------------------------------------------------- */
 
 PLAIN(backend_connects_total, backend_connects)
+HISTOGRAM(backend_connect_seconds, connect)
 
 struct backend_walk {
 	uint32_t next;
@@ -298,16 +295,6 @@ write_backend_state(const struct sheet *sheet)
 
 /* --- certificates and keys ------------------------------------------------ */
 
-static const struct ledger_certificate *
-known_certificate(
-    const struct view *view, const struct config_certificate *certificate)
-{
-	static const struct ledger_certificate none;
-	const struct ledger_certificate *known = ledger_certificate(
-	    view->ledger, config_span(view->config, certificate->name));
-	return known == NULL ? &none : known;
-}
-
 #define CERTIFICATE(id, number)                                           \
 	static void write_##id(const struct sheet *sheet)                 \
 	{                                                                 \
@@ -321,12 +308,9 @@ known_certificate(
 		}                                                         \
 	}
 CERTIFICATE(certificate_usable, sheet_whole(at->usable))
-CERTIFICATE(
-    certificate_left_seconds, sheet_signed(at->not_after - (int64_t)time(NULL)))
-CERTIFICATE(certificate_loaded_timestamp_seconds,
-    sheet_signed(known_certificate(sheet->view, at)->loaded_s))
-CERTIFICATE(certificate_renewals_total,
-    sheet_whole(known_certificate(sheet->view, at)->renewals))
+CERTIFICATE(certificate_left_seconds, sheet_signed(view_left_s(at)))
+CERTIFICATE(certificate_loaded_timestamp_seconds, sheet_signed(at->loaded))
+CERTIFICATE(certificate_renewals_total, sheet_whole(at->renewals))
 
 static void
 write_certificate_faults_total(const struct sheet *sheet)
@@ -351,6 +335,7 @@ write_ticket_key_age_seconds(const struct sheet *sheet)
 
 PLAIN(keeper_requests_total, key_requests)
 PLAIN(keeper_failures_total, key_failures)
+HISTOGRAM(keeper_seconds, key)
 
 /* --- the processes -------------------------------------------------------- */
 
@@ -361,6 +346,8 @@ write_role_restarts_total(const struct sheet *sheet)
 		sheet_count(sheet, "role", ledger_role_name(i),
 		    sheet->view->ledger->restarts[i]);
 }
+
+HISTOGRAM(loop_lag_seconds, lag)
 
 static void
 write_events_dropped_total(const struct sheet *sheet)

@@ -6,8 +6,9 @@
  * write_ID() in metrics.c, and an item in the manual page.
  *
  * Label sets are bounded: names of the configuration and words of our own.
- * Counters of workers survive the process that counted; what the observer
- * counts itself (restarts, renewals, reloads) begins again with it.
+ * Counters of workers survive the process that counted, renewals live in the
+ * master; what the observer counts itself (restarts, reloads, faults of
+ * certificates) begins again with it.
  */
 #ifndef OBSERVER_METRICS_H
 #define OBSERVER_METRICS_H
@@ -81,7 +82,7 @@ X(certificate_usable, gauge, "certificate", "1 when it can be served.") \
 X(certificate_left_seconds, gauge, "certificate", \
   "Time until it expires; negative when it has.") \
 X(certificate_loaded_timestamp_seconds, gauge, "certificate", \
-  "Since when it is served, as far as the observer saw.") \
+  "Since when it is served.") \
 X(certificate_renewals_total, counter, "certificate", \
   "Times that another certificate took its place.") \
 X(certificate_faults_total, counter, "", \

@@ -11,18 +11,12 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "backends/health.h"
 #include "proxy/base/ensure.h"
 #include "proxy/observer/alarm.h"
 #include "proxy/observer/dryrun.h"
 #include "proxy/observer/ledger.h"
 #include "proxy/observer/plot.h"
 #include "tls/stream.h" /* for the words of its failures only */
-
-#define SUM(view, member) view_sum(view, offsetof(struct slot_area, member))
-#define SUM_AT(view, member, i)                             \
-	view_sum(view, offsetof(struct slot_area, member) + \
-			   (size_t)(i) * sizeof(_Atomic uint64_t))
 
 static const char style[] =
     ":root{color-scheme:light dark;--bg:#f6f7f9;--card:#fff;--ink:#1b2230;"
@@ -107,18 +101,17 @@ put_head(const struct view *view, const char *nonce, struct reply *out)
 static void
 put_summary(const struct view *view, struct reply *out)
 {
-	static const char *const classes[] = {"good", "warn", "bad"};
 	static const char *const heads[] = {
 	    "All is well", "Works, but look at this", "Something is wrong"};
 	struct alarms alarms;
 	alarms_find(view, &alarms);
 	reply_printf(out, "<div class=\"sum %s\" role=\"status\">%s",
-	    classes[alarms.worst], heads[alarms.worst]);
+	    alarm_class(alarms.worst), heads[alarms.worst]);
 	if (alarms.n > 0)
 		reply_puts(out, "<ul>");
 	for (uint32_t i = 0; i < alarms.n; i++) {
-		reply_printf(
-		    out, "<li class=\"%s\">", classes[alarms.list[i].severity]);
+		reply_printf(out, "<li class=\"%s\">",
+		    alarm_class(alarms.list[i].severity));
 		plot_text(out, alarms.list[i].text);
 		reply_puts(out, "</li>");
 	}
@@ -148,12 +141,13 @@ put_tiles(const struct view *view, struct reply *out)
 	    view->config == NULL ? 0 : view->config->gateway.max_connections;
 	snprintf(
 	    below, sizeof(below), "of %s possible", plot_count(most, other));
-	put_tile(out, "Connections", plot_count(SUM(view, connections), number),
-	    below);
+	put_tile(out, "Connections",
+	    plot_count(VIEW_SUM(view, connections), number), below);
 	snprintf(below, sizeof(below), "before login: %s",
-	    plot_count(SUM(view, preauth) + SUM(view, handshaking), other));
-	put_tile(
-	    out, "Logged in", plot_count(SUM(view, relaying), number), below);
+	    plot_count(
+		VIEW_SUM(view, preauth) + VIEW_SUM(view, handshaking), other));
+	put_tile(out, "Logged in", plot_count(VIEW_SUM(view, relaying), number),
+	    below);
 	snprintf(below, sizeof(below), "in the last hour, %s failed",
 	    plot_count(
 		history_sum(history, view, HISTORY_LOGINS_FAILED), other));
@@ -209,10 +203,7 @@ put_backend(const struct view *view, uint32_t i, const struct backend *backend,
 	reply_puts(out, "<td class=\"opt\">");
 	plot_text(out, endpoint_text(&backend->endpoint, address));
 	reply_printf(out, "<td class=\"%s\">%s<td class=\"n opt\">%s",
-	    class_of(backend->state),
-	    backend->state <= BACKEND_EJECTED
-		? backend_state_name((enum backend_state)backend->state)
-		: "unknown",
+	    class_of(backend->state), view_state_name(backend),
 	    plot_age(view_age_s(backend->since_ms), since));
 	reply_printf(out, "<td class=\"n\">%s",
 	    plot_count(view_backend_sessions(view, i), number));
@@ -254,7 +245,7 @@ put_certificates(const struct view *view, struct reply *out)
 		const struct config_certificate *certificate =
 		    config_certificate_at(config, i);
 		enum severity severity = alarm_of_certificate(certificate);
-		int64_t left = certificate->not_after - (int64_t)time(NULL);
+		int64_t left = view_left_s(certificate);
 		reply_puts(out, "<tr><td>");
 		plot_text(out, config_text(config, certificate->name));
 		reply_printf(out,
@@ -284,22 +275,22 @@ put_share(struct reply *out, const char *name, uint64_t part, uint64_t whole)
 static void
 put_tls(const struct view *view, struct reply *out)
 {
-	uint64_t v12 = SUM(view, handshakes_tls12);
-	uint64_t v13 = SUM(view, handshakes_tls13);
+	uint64_t v12 = VIEW_SUM(view, handshakes_tls12);
+	uint64_t v13 = VIEW_SUM(view, handshakes_tls13);
 	uint64_t all = v12 + v13 == 0 ? 1 : v12 + v13;
 	reply_puts(out, "<section class=\"wide\"><h2>TLS in "
 			"use</h2><table><tr><th>Since the start"
 			"<th class=\"n\">Handshakes<th class=\"n\"></tr>");
 	put_share(out, "TLS 1.3", v13, all);
 	put_share(out, "TLS 1.2", v12, all);
-	put_share(out, "resumed", SUM(view, handshakes_resumed), all);
+	put_share(out, "resumed", VIEW_SUM(view, handshakes_resumed), all);
 	for (unsigned int i = 0; i < TALLY_GROUP_MAX; i++)
 		if (i != TALLY_GROUP_NONE)
 			put_share(out, tally_group_name(i),
-			    SUM_AT(view, tally.groups, i), all);
+			    VIEW_SUM_AT(view, tally.groups, i), all);
 	for (unsigned int i = 0; i < TALLY_CIPHER_MAX; i++)
 		put_share(out, tally_cipher_name(i),
-		    SUM_AT(view, tally.ciphers, i), all);
+		    VIEW_SUM_AT(view, tally.ciphers, i), all);
 	reply_puts(out, "</table></section>");
 }
 
@@ -323,14 +314,16 @@ put_refusals(const struct view *view, struct reply *out)
 	reply_puts(out,
 	    "<section><h2>Refused, by reason</h2><table><tr><th>Since the "
 	    "start<th class=\"n\">How often</tr>");
-#define X(counter, why) put_reason(out, why, SUM(view, counter));
+#define X(counter, why) put_reason(out, why, VIEW_SUM(view, counter));
 	SLOT_REFUSALS(X)
 #undef X
 	for (int i = TLS_FAIL_NONE + 1; i < TLS_FAIL_MAX; i++)
-		put_reason(out, failures[i], SUM_AT(view, tls_failures, i));
-	put_reason(out, "login failed", SUM(view, logins_failed));
-	put_reason(out, "login refused", SUM(view, logins_refused));
-	put_reason(out, "login unavailable", SUM(view, logins_unavailable));
+		put_reason(
+		    out, failures[i], VIEW_SUM_AT(view, tls_failures, i));
+	put_reason(out, "login failed", VIEW_SUM(view, logins_failed));
+	put_reason(out, "login refused", VIEW_SUM(view, logins_refused));
+	put_reason(
+	    out, "login unavailable", VIEW_SUM(view, logins_unavailable));
 	reply_puts(out, "</table></section>");
 }
 

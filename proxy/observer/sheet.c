@@ -83,17 +83,12 @@ sheet_count(const struct sheet *sheet, const char *label, const char *text,
 	sheet_row(sheet, sheet_whole(value).text, label, text, SHEET_END);
 }
 
-uint64_t
-sheet_sum(const struct sheet *sheet, size_t offset)
-{
-	return view_sum(sheet->view, offset);
-}
-
 static uint64_t
 sum_bucket(const struct sheet *sheet, size_t offset, unsigned int i)
 {
-	return sheet_sum(sheet, offset + offsetof(struct tally_time, counts) +
-				    i * sizeof(_Atomic uint64_t));
+	return view_sum(sheet->view, offset +
+					 offsetof(struct tally_time, counts) +
+					 i * sizeof(_Atomic uint64_t));
 }
 
 /* Not cumulative in the area, cumulative in Prometheus. */
@@ -113,7 +108,7 @@ sheet_histogram(const struct sheet *sheet, size_t offset)
 	}
 	snprintf(name, sizeof(name), "%s_sum", sheet->name);
 	uint64_t us =
-	    sheet_sum(sheet, offset + offsetof(struct tally_time, sum_us));
+	    view_sum(sheet->view, offset + offsetof(struct tally_time, sum_us));
 	sheet_row(&part, sheet_seconds(us).text, SHEET_END);
 	snprintf(name, sizeof(name), "%s_count", sheet->name);
 	sheet_plain(&part, below);

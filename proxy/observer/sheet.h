@@ -33,9 +33,6 @@ void sheet_plain(const struct sheet *sheet, uint64_t value);
 void sheet_count(const struct sheet *sheet, const char *label, const char *text,
     uint64_t value);
 
-/* Of a counter or gauge of the slot areas, by its offset; all slots. */
-uint64_t sheet_sum(const struct sheet *sheet, size_t offset);
-
 /* Of a struct tally_time at this offset of the slot areas. */
 void sheet_histogram(const struct sheet *sheet, size_t offset);
 

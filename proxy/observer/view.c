@@ -7,6 +7,7 @@
 #include <sys/mman.h>
 #include <time.h>
 
+#include "backends/health.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/clock.h"
 #include "proxy/observer/ledger.h"
@@ -109,33 +110,36 @@ view_backend_failures(const struct view *view, uint32_t index)
 {
 	if (index >= TALLY_BACKENDS)
 		return 0;
-	return view_sum(
-	    view, offsetof(struct slot_area, tally.backend_failures) +
-		      index * sizeof(_Atomic uint64_t));
+	return VIEW_SUM_AT(view, tally.backend_failures, index);
+}
+
+int64_t
+view_left_s(const struct config_certificate *certificate)
+{
+	return certificate->not_after - (int64_t)time(NULL);
 }
 
 static bool
 has_certificate(const struct config *config)
 {
-	int64_t now = (int64_t)time(NULL);
 	for (uint32_t i = 0; i < config->certificates.n; i++) {
 		const struct config_certificate *certificate =
 		    config_certificate_at(config, i);
 		if (certificate->usable && !certificate->is_for_backends &&
-		    certificate->not_after > now)
+		    view_left_s(certificate) > 0)
 			return true;
 	}
 	return false;
 }
 
-static bool
-has_backend(const struct view *view, const char *pool)
+bool
+view_has_backend(
+    const struct view *view, const char *pool, enum backend_state state)
 {
 	uint32_t n = view_n_backends(view);
 	struct backend backend;
 	for (uint32_t i = 0; i < n; i++)
-		if (view_backend(view, i, &backend) &&
-		    backend.state == BACKEND_UP &&
+		if (view_backend(view, i, &backend) && backend.state == state &&
 		    strcmp(backend.pool, pool) == 0)
 			return true;
 	return false;
@@ -152,8 +156,9 @@ view_not_ready(const struct view *view)
 	if (!has_certificate(config))
 		return "no certificate is usable and valid";
 	for (uint32_t i = 0; i < config->pools.n; i++)
-		if (!has_backend(view,
-			config_text(config, config_pool_at(config, i)->name)))
+		if (!view_has_backend(view,
+			config_text(config, config_pool_at(config, i)->name),
+			BACKEND_UP))
 			return "a pool has no backend that is up";
 	return NULL;
 }
@@ -187,6 +192,14 @@ view_backend(
 	struct endpoint *endpoint = &out_backend->endpoint;
 	endpoint->path[sizeof(endpoint->path) - 1] = '\0';
 	return true;
+}
+
+const char *
+view_state_name(const struct backend *backend)
+{
+	return backend->state <= BACKEND_EJECTED
+		   ? backend_state_name((enum backend_state)backend->state)
+		   : "unknown";
 }
 
 void

@@ -51,6 +51,12 @@ uint32_t view_n_backends(const struct view *view);
 
 /* Of a counter or gauge of the slot areas, by its offset; all slots. */
 uint64_t view_sum(const struct view *view, size_t offset);
+#define VIEW_SUM(view, member) \
+	view_sum(view, offsetof(struct slot_area, member))
+/* The same of element i of an array of them. */
+#define VIEW_SUM_AT(view, member, i)                        \
+	view_sum(view, offsetof(struct slot_area, member) + \
+			   (size_t)(i) * sizeof(_Atomic uint64_t))
 
 /* Seconds since a time of CLOCK_MONOTONIC; 0 also when it is yet to come. */
 uint64_t view_age_s(uint64_t then_ms);
@@ -67,15 +73,25 @@ void view_sessions(const struct view *view, view_session *each, void *arg);
 /* Logins that an entry could not take, since the gateway started. */
 uint64_t view_backend_failures(const struct view *view, uint32_t index);
 
+/* Seconds until it expires; negative when it has. */
+int64_t view_left_s(const struct config_certificate *certificate);
+
 /* NULL: ready for clients; else what is missing. */
 const char *view_not_ready(const struct view *view);
 
 /* Sessions at a backend, all slots together. */
 uint64_t view_backend_sessions(const struct view *view, uint32_t index);
 
+/* Whether a backend of the pool is in this state. */
+bool view_has_backend(
+    const struct view *view, const char *pool, enum backend_state state);
+
 /* A copy with terminated texts; false: unused or not readable now. */
 bool view_backend(
     const struct view *view, uint32_t index, struct backend *out_backend);
+
+/* Its state in words; "unknown" for what is none. */
+const char *view_state_name(const struct backend *backend);
 
 /* The backend a session record refers to; "" when it is none or another. */
 void view_backend_name(const struct view *view,

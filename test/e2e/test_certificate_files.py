@@ -5,6 +5,7 @@ import bisect
 import os
 import pathlib
 import shutil
+import signal
 import ssl
 import subprocess
 import threading
@@ -468,3 +469,17 @@ def test_renewals_under_load(make, certs, place, record_property):
                        for moment in (start, end))
         assert first - 1 <= place_of[der] <= last
     assert max(levels[-3:]) - max(levels[:3]) < 1 << 20, levels
+
+
+def test_renewals_outlive_the_observer(make, certs, place):
+    gateway = make()
+    leaf = certs.leaf("counted")
+    replace(leaf.key, place / "live.key")
+    replace(leaf.chain, place / "live.pem")
+    wait_for(lambda: gateway.ctl("certificates")[0]["renewals"] == 1)
+    gateway.deaths_expected = True
+    victim = gateway.pids("observer")[0]
+    os.kill(victim, signal.SIGKILL)
+    wait_for(lambda: gateway.pids("observer") not in ([], [victim]))
+    wait_for(lambda: not gateway.ctl_fails("status"))
+    assert gateway.ctl("certificates")[0]["renewals"] == 1

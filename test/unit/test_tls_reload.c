@@ -22,6 +22,18 @@
 #include "tls/names.h"
 #include "tls/policy.h"
 
+/* Runs what was loaded last; the caller frees both. */
+static struct builder *
+take_running(struct loaded *f, struct key_image *out_keys)
+{
+	struct builder *running = f->builder;
+
+	*out_keys = f->keys;
+	f->builder = NULL;
+	f->keys = (struct key_image){0};
+	return running;
+}
+
 static void
 test_old_one_serves_on(void **state)
 {
@@ -31,10 +43,7 @@ test_old_one_serves_on(void **state)
 	struct config_certificate old;
 
 	load_serves(f, "", NULL);
-	running = f->builder;
-	keys = f->keys;
-	f->builder = NULL;
-	f->keys = (struct key_image){0};
+	running = take_running(f, &keys);
 	old = *config_certificate_at(builder_config(running), 0);
 	test_file_write(f->dir, "a.pem", "", 0);
 	load_over(f, "", builder_config(running), &keys);
@@ -75,10 +84,7 @@ test_keys_keep_their_order(void **state)
 	load_over(f, extra, NULL, NULL);
 	assert_true(f->ok);
 	assert_int_equal(f->problems.n_errors, 1);
-	running = f->builder;
-	keys = f->keys;
-	f->builder = NULL;
-	f->keys = (struct key_image){0};
+	running = take_running(f, &keys);
 	test_file_write(f->dir, "c.key", "", 0);
 	load_over(f, extra, builder_config(running), &keys);
 	assert_true(f->ok);
@@ -92,6 +98,43 @@ test_keys_keep_their_order(void **state)
 	assert_memory_equal(f->keys.data, keys.data, keys.len);
 	builder_free(running);
 	key_image_free(&keys);
+}
+
+/* One after the other: each is loaded over the one before. */
+static void
+test_renewals_are_counted(void **state)
+{
+	static const struct {
+		bool is_new;	/* a leaf is put there first */
+		bool is_broken; /* and then spoiled */
+		uint32_t renewals;
+		bool is_loaded_now;
+	} steps[] = {{false, false, 0, false}, {true, false, 1, true},
+	    {false, false, 1, false}, {true, true, 1, false},
+	    {true, false, 2, true}};
+	struct loaded *f = *state;
+
+	load_serves(f, "", NULL);
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++) {
+		struct key_image keys;
+		struct config_certificate *old =
+		    (void *)(uintptr_t)load_first(f);
+
+		old->loaded = 1000;
+		struct builder *running = take_running(f, &keys);
+		if (steps[i].is_new)
+			load_put_leaf(
+			    f, (struct test_cert_spec){.type = TEST_P256});
+		if (steps[i].is_broken)
+			test_file_write(f->dir, "a.key", "", 0);
+		load_over(f, "", builder_config(running), &keys);
+		assert_true(load_first(f)->usable);
+		assert_int_equal(load_first(f)->renewals, steps[i].renewals);
+		assert_int_equal(
+		    load_first(f)->loaded != 1000, steps[i].is_loaded_now);
+		builder_free(running);
+		key_image_free(&keys);
+	}
 }
 
 static void
@@ -155,6 +198,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_old_one_serves_on),
 	    TEST(test_keys_keep_their_order),
+	    TEST(test_renewals_are_counted),
 	    TEST(test_twins_ecdsa_first),
 	    TEST(test_print),
 	};
