@@ -6,9 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "proxy/base/ensure.h"
 #include "proxy/base/parse.h"
 #include "proxy/ipc/event.h"
-#include "proxy/ipc/request.h"
 #include "proxy/observer/journal.h"
 #include "proxy/observer/row.h"
 
@@ -115,6 +115,25 @@ row_audit(const struct command *command, uint64_t count)
 	event_u64(&event, FIELD_UID, command->uid);
 	event_u64(&event, FIELD_COUNT, count);
 	journal_take(command->journal, span_of(event.data, event.len));
+}
+
+enum command_result
+row_ask(const struct command *command, enum request_kind kind, uint32_t slot,
+    struct span body, uint64_t count, struct reply *reply)
+{
+	struct request_head head = {.kind = kind, .uid = command->uid};
+	struct message message = {.type = MESSAGE_REQUEST,
+	    .slot = slot,
+	    .arg = command->number,
+	    .len = (uint32_t)(sizeof(head) + body.len)};
+	ENSURE(body.len <= REQUEST_BODY_MAX);
+	memcpy(message.body, &head, sizeof(head));
+	if (body.len > 0)
+		memcpy(message.body + sizeof(head), body.data, body.len);
+	row_audit(command, count);
+	if (!command->send(&message))
+		return row_fail(reply, "the master cannot be told");
+	return COMMAND_WAITS;
 }
 
 void

@@ -1,35 +1,18 @@
 /* SPDX-License-Identifier: ISC */
 /* Commands that change the gateway as a whole: reload, drain, log-level. */
-#include <string.h>
-
-#include "proxy/ipc/request.h"
 #include "proxy/observer/journal.h"
 #include "proxy/observer/row.h"
-
-static enum command_result
-ask(struct command *command, enum request_kind kind, struct reply *reply)
-{
-	struct request_head head = {.kind = kind, .uid = command->uid};
-	struct message message = {.type = MESSAGE_REQUEST,
-	    .arg = command->number,
-	    .len = sizeof(head)};
-	memcpy(message.body, &head, sizeof(head));
-	row_audit(command, 1);
-	if (!command->send(&message))
-		return row_fail(reply, "the master cannot be told");
-	return COMMAND_WAITS;
-}
 
 enum command_result
 command_reload(struct command *command, struct reply *reply)
 {
-	return ask(command, REQUEST_RELOAD, reply);
+	return row_ask(command, REQUEST_RELOAD, 0, span_str(""), 1, reply);
 }
 
 enum command_result
 command_drain(struct command *command, struct reply *reply)
 {
-	return ask(command, REQUEST_DRAIN, reply);
+	return row_ask(command, REQUEST_DRAIN, 0, span_str(""), 1, reply);
 }
 
 static uint32_t
@@ -50,26 +33,17 @@ command_backend(struct command *command, struct reply *reply)
 	static const char *const words[] = {[ADMIN_NONE] = "up",
 	    [ADMIN_DRAIN] = "drain",
 	    [ADMIN_DOWN] = "down"};
-	struct request_head head = {
-	    .kind = REQUEST_BACKEND, .uid = command->uid};
-	struct message message = {
-	    .type = MESSAGE_REQUEST, .arg = command->number};
 	struct span name = command->args[0];
 	uint32_t n = count_backends(command->view, name);
-	while (message.slot <= ADMIN_DOWN &&
-	       !span_equal(command->args[1], span_str(words[message.slot])))
-		message.slot++;
-	if (message.slot > ADMIN_DOWN)
+	uint32_t admin = 0;
+	while (admin <= ADMIN_DOWN &&
+	       !span_equal(command->args[1], span_str(words[admin])))
+		admin++;
+	if (admin > ADMIN_DOWN)
 		return row_fail(reply, "a backend is set to drain, up or down");
 	if (n == 0)
 		return row_fail(reply, "there is no backend of that name");
-	memcpy(message.body, &head, sizeof(head));
-	memcpy(message.body + sizeof(head), name.data, name.len);
-	message.len = (uint32_t)(sizeof(head) + name.len);
-	row_audit(command, n);
-	if (!command->send(&message))
-		return row_fail(reply, "the master cannot be told");
-	return COMMAND_WAITS;
+	return row_ask(command, REQUEST_BACKEND, admin, name, n, reply);
 }
 
 enum command_result

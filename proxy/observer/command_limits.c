@@ -5,11 +5,9 @@
  * changes are the master's to make.
  */
 #include <stdio.h>
-#include <string.h>
 
 #include "proxy/base/parse.h"
 #include "proxy/ipc/clock.h"
-#include "proxy/ipc/request.h"
 #include "proxy/limits/admission.h"
 #include "proxy/limits/gcra.h"
 #include "proxy/limits/logins.h"
@@ -249,22 +247,10 @@ command_limits(struct command *command, struct reply *reply)
 /* --- changes -------------------------------------------------------------- */
 
 static enum command_result
-ask(struct command *command, enum request_kind kind,
+ask(const struct command *command, enum request_kind kind,
     const struct request_ban *ban, struct reply *reply)
 {
-	struct request_head head = {.kind = kind, .uid = command->uid};
-	struct message message = {.type = MESSAGE_REQUEST,
-	    .arg = command->number,
-	    .len = sizeof(head)};
-	memcpy(message.body, &head, sizeof(head));
-	if (ban != NULL) {
-		memcpy(message.body + sizeof(head), ban, sizeof(*ban));
-		message.len += (uint32_t)sizeof(*ban);
-	}
-	row_audit(command, 1);
-	if (!command->send(&message))
-		return row_fail(reply, "the master cannot be told");
-	return COMMAND_WAITS;
+	return row_ask(command, kind, 0, span_of(ban, sizeof(*ban)), 1, reply);
 }
 
 enum command_result
@@ -301,5 +287,5 @@ command_deny(struct command *command, struct reply *reply)
 {
 	if (!span_equal(command->args[0], span_str("reload")))
 		return row_fail(reply, "expected deny reload");
-	return ask(command, REQUEST_NETWORKS, NULL, reply);
+	return row_ask(command, REQUEST_NETWORKS, 0, span_str(""), 1, reply);
 }

@@ -3,7 +3,6 @@
  * The journal: what happens to an event between its socket and its line.
  * Level, form and target are applied here; lines that could not be written
  * are made up for by one `dropped` event as soon as writing works again.
- * (The place where refusals will be summed up, too: journal_take().)
  */
 #ifndef OBSERVER_JOURNAL_H
 #define OBSERVER_JOURNAL_H
@@ -17,7 +16,7 @@
 
 struct journal {
 	struct sink log;
-	struct sink audit; /* of control events; the log when it has no file */
+	struct sink audit; /* what is audited goes here, when it is set */
 	enum config_log_format format;
 	int level;	       /* enum config_log_level */
 	uint64_t malformed;    /* events not understood, not told about yet */

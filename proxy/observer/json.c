@@ -2,8 +2,6 @@
 /* See json.h. Pure. Called by log.c and the commands of the control socket. */
 #include "proxy/observer/json.h"
 
-#include <string.h>
-
 void
 json_begin(struct outbuf *out)
 {
@@ -69,12 +67,6 @@ void
 json_str(struct outbuf *out, const char *key, const char *text)
 {
 	json_text(out, key, span_str(text));
-}
-
-void
-json_field(struct outbuf *out, const char *key, const char *text, size_t size)
-{
-	json_text(out, key, span_of(text, strnlen(text, size)));
 }
 
 void

@@ -22,9 +22,6 @@ void json_end(struct outbuf *out); /* with the line's LF */
 
 void json_text(struct outbuf *out, const char *key, struct span text);
 void json_str(struct outbuf *out, const char *key, const char *text);
-/* For text of someone who may not have terminated it. */
-void json_field(
-    struct outbuf *out, const char *key, const char *text, size_t size);
 void json_addr(struct outbuf *out, const char *key, const struct addr *addr);
 void json_u64(struct outbuf *out, const char *key, uint64_t value);
 void json_i64(struct outbuf *out, const char *key, int64_t value);

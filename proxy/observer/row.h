@@ -3,6 +3,7 @@
 #ifndef OBSERVER_ROW_H
 #define OBSERVER_ROW_H
 
+#include "proxy/ipc/request.h"
 #include "proxy/observer/command.h"
 #include "proxy/observer/json.h"
 
@@ -22,6 +23,12 @@ enum command_result row_fail(struct reply *reply, const char *text);
 
 /* Into the audit stream: who, what, how many it concerns. */
 void row_audit(const struct command *command, uint64_t count);
+
+/* Audits it and asks the master for it (proxy/ipc/request.h), whose answer
+ * ends the reply. body is what stands behind the head: REQUEST_BODY_MAX. */
+enum command_result row_ask(const struct command *command,
+    enum request_kind kind, uint32_t slot, struct span body, uint64_t count,
+    struct reply *reply);
 
 typedef enum command_result command_fn(
     struct command *command, struct reply *reply);
