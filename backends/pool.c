@@ -75,6 +75,26 @@ backends_area_write(
 	atomic_fetch_add_explicit(&area->change, 1, memory_order_release);
 }
 
+/* The rest is zero: backends are compared as octets. */
+static void
+set_text(char *to, size_t cap, const char *text)
+{
+	size_t len = strnlen(text, cap - 1);
+
+	memset(to, 0, cap);
+	memcpy(to, text, len);
+}
+
+bool
+backend_set_why(struct backend *backend, const char *why, const char *text)
+{
+	if (strncmp(backend->why, why, sizeof(backend->why) - 1) == 0)
+		return false;
+	set_text(backend->why, sizeof(backend->why), why);
+	set_text(backend->text, sizeof(backend->text), text);
+	return true;
+}
+
 static void
 copy_out(const struct backend *copy, struct backend *out_backend)
 {
@@ -91,6 +111,8 @@ put_in_bounds(struct backend *backend)
 	backend->name[sizeof(backend->name) - 1] = '\0';
 	backend->pool[sizeof(backend->pool) - 1] = '\0';
 	backend->endpoint.path[sizeof(backend->endpoint.path) - 1] = '\0';
+	backend->why[sizeof(backend->why) - 1] = '\0';
+	backend->text[sizeof(backend->text) - 1] = '\0';
 	backend->capabilities[sizeof(backend->capabilities) - 1] = '\0';
 	if (backend->n_sources > BACKEND_SOURCES_MAX)
 		backend->n_sources = BACKEND_SOURCES_MAX;

@@ -28,6 +28,8 @@
 #define BACKEND_NAME_MAX	 64
 #define BACKEND_CAPABILITIES_MAX 1024
 #define BACKEND_SOURCES_MAX	 8
+#define BACKEND_WHY_MAX		 24
+#define BACKEND_TEXT_MAX	 104
 
 enum backend_state {
 	BACKEND_UNUSED,
@@ -77,6 +79,11 @@ struct backend {
 	/* The same, of its way from down or ejected to up; 0: it was never
 	 * away. It comes back slowly from then on. */
 	uint64_t recovered_ms;
+	/* What the last check found, or why it stands aside: the word that an
+	 * event would have, and what the backend or the system said. Empty: it
+	 * was not checked yet. */
+	char why[BACKEND_WHY_MAX];
+	char text[BACKEND_TEXT_MAX];
 	/* As the last good check saw it: "IMAP4rev1 IDLE ...", or empty. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
 };
@@ -102,6 +109,11 @@ void backends_area_init(struct backends_area *area, uint32_t n_entries);
 /* The monitor's only way to change an entry; bumps `change`. */
 void backends_area_write(
     struct backends_area *area, uint32_t index, const struct backend *backend);
+
+/* Sets why and text, cut where they must be. False: it was why already, and the
+ * text of the first time stays. */
+bool backend_set_why(
+    struct backend *backend, const char *why, const char *text);
 
 /*
  * A consistent copy; false: unused (or written 8 times meanwhile). Text is

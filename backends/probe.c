@@ -178,6 +178,13 @@ leave(struct probe *probe, struct outbuf *out, enum probe_verdict verdict,
 }
 
 static enum probe_status
+leave_untrusted(struct probe *probe, struct outbuf *out)
+{
+	return leave(probe, out, PROBE_LOGINDISABLED,
+	    span_str("it takes no plaintext logins from this gateway"));
+}
+
+static enum probe_status
 ask_capability(struct probe *probe, struct outbuf *out)
 {
 	probe->step = PROBE_AT_CAPABILITY;
@@ -212,7 +219,7 @@ on_greeting(struct probe *probe, const struct reply *reply, struct outbuf *out)
 		return finish(probe, PROBE_GARBAGE, reply->text);
 	/* A login would believe the greeting, and go no further. */
 	if (is_login_disabled(probe))
-		return leave(probe, out, PROBE_LOGINDISABLED, span_str(""));
+		return leave_untrusted(probe, out);
 	if (probe->backend.client_ip != CLIENT_IP_ID)
 		return ask_capability(probe, out);
 	if (reply_has_capability(known_list(probe), "ID"))
@@ -249,7 +256,7 @@ on_tagged(struct probe *probe, const struct reply *reply, struct outbuf *out)
 						  : PROBE_REFUSED,
 		    reply->text);
 	if (is_login_disabled(probe))
-		return leave(probe, out, PROBE_LOGINDISABLED, span_str(""));
+		return leave_untrusted(probe, out);
 	if (probe->step == PROBE_AT_LIST &&
 	    reply_has_capability(known_list(probe), "ID"))
 		return ask_with_id(probe, out);

@@ -51,7 +51,7 @@ struct probe {
 	enum probe_verdict verdict;
 	/* The last list seen, printable; empty: none. */
 	char capabilities[BACKEND_CAPABILITIES_MAX];
-	/* What the backend said when it is not good; printable. */
+	/* What the backend said, or did, when it is not good; printable. */
 	char text[PROBE_TEXT_MAX];
 };
 

@@ -77,6 +77,14 @@ tell(struct monitor *monitor, const struct backend *backend,
 	monitor_send(monitor, &event);
 }
 
+/* Checks go on while it stands aside, and are not why. */
+static bool
+is_set_aside(const struct node *node)
+{
+	return node->leaving || node->backend.admin != ADMIN_NONE ||
+	       node->backend.state == BACKEND_EJECTED;
+}
+
 void
 standing_settle(struct monitor *monitor, uint32_t index,
     const struct standing_cause *cause, bool dirty)
@@ -95,6 +103,8 @@ standing_settle(struct monitor *monitor, uint32_t index,
 			? backend->since_ms
 			: 0;
 	}
+	if (state != from || !is_set_aside(node))
+		dirty |= backend_set_why(backend, cause->why, cause->text);
 	if (state != from || dirty)
 		table_write(monitor, index);
 	if (state != from)

@@ -115,6 +115,7 @@ drain(struct monitor *monitor, uint32_t index)
 	node->backend.admin = ADMIN_NONE;
 	node->backend.state = BACKEND_DRAINING;
 	node->backend.since_ms = table_now(monitor);
+	backend_set_why(&node->backend, "removed", "");
 	table_write(monitor, index);
 	table_begin_event(&event, &node->backend, from, LEVEL_INFO);
 	event_str(&event, FIELD_WHY, "removed");
@@ -270,6 +271,7 @@ update(struct monitor *monitor, struct node *node, const struct wish *wish)
 		node->health = (struct health){.state = BACKEND_UNCHECKED};
 		backend->state = BACKEND_UNCHECKED;
 		backend->since_ms = table_now(monitor);
+		backend_set_why(backend, "", "");
 	}
 	if (memcmp(&was, backend, sizeof(was)) == 0)
 		return;
@@ -333,10 +335,12 @@ add(struct search *search, const struct wish *wish)
 	backend->state = BACKEND_UNCHECKED;
 	backend->since_ms = table_now(monitor);
 	backend->admin = admin_of(monitor, wish);
-	if (backend->admin != ADMIN_NONE)
+	if (backend->admin != ADMIN_NONE) {
 		backend->state = backend->admin == ADMIN_DOWN
 				     ? BACKEND_DOWN
 				     : BACKEND_DRAINING;
+		backend_set_why(backend, "by_hand", "");
+	}
 	return node;
 }
 

@@ -73,9 +73,9 @@ find_backends(const struct view *view, struct alarms *alarms)
 			backend.state != BACKEND_MISCONFIGURED))
 			continue;
 		char age[PLOT_NUMBER_MAX];
-		add(alarms, SEVERITY_WARN, "Backend %s has been %s for %s",
+		add(alarms, SEVERITY_WARN, "Backend %s has been %s for %s: %s",
 		    backend.name, view_state_name(&backend),
-		    plot_age(view_age_s(backend.since_ms), age));
+		    plot_age(view_age_s(backend.since_ms), age), backend.why);
 	}
 }
 

@@ -98,6 +98,8 @@ command_backends(struct command *command, struct reply *reply)
 		json_u64(out, "latency_ms", backend.latency_us / 1000);
 		json_u64(out, "since_s", view_age_s(backend.since_ms));
 		json_u64(out, "failures", view_backend_failures(view, i));
+		json_str(out, "why", backend.why);
+		json_str(out, "text", backend.text);
 		row_end(&row, reply);
 	}
 	return COMMAND_DONE;

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from support import BUILD, scaled, wait_for
+from support import BACKEND, BUILD, free_port, scaled, wait_for
+from support.backend import Backend
 from support.gateway import backend
 
 
@@ -101,3 +102,85 @@ def test_wrong_words(pair):
     assert ctl(pair, "backend", "nobody", "drain")[0] != 0
     assert ctl(pair, "backend", "a", "sideways")[0] != 0
     assert state_of(pair, "a") == "up"
+
+
+class Says(Backend):
+    """`word` in place of a greeting; None: nothing."""
+
+    word = "* OK ready"
+
+    def greet(self, connection):
+        if self.word is None:
+            connection.socket.recv(1)
+            raise EOFError
+        connection.send(self.word + "\r\n")
+
+
+def row_of(gateway, name):
+    return [row for row in gateway.ctl("backends") if row["name"] == name][0]
+
+
+def test_why_it_is_down(make_gateway, make_backend):
+    """At three in the morning: what the last check found, in words."""
+    servers = {name: make_backend(Says) for name in (
+        "well", "silent", "preauth", "bye", "untrusting")}
+    servers["silent"].word = None
+    servers["preauth"].word = "* PREAUTH welcome <root>"
+    servers["bye"].word = "* BYE too many \x1b[31mconnections"
+    servers["untrusting"].word = "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED]"
+    sections = {name: backend(server) for name, server in servers.items()}
+    sections["gone"] = {"address": f"{BACKEND}:{free_port(BACKEND)}"}
+    gateway = make_gateway(sections, pool={"check_timeout": "500ms"}).start()
+    gateway.wait_up()
+    expected = {
+        "well": ("up", "good", ""),
+        "silent": ("down", "timeout", ""),
+        "preauth": ("down", "preauth", "welcome <root>"),
+        "bye": ("down", "bye", "too many ?[31mconnections"),
+        "untrusting": ("misconfigured", "logindisabled",
+                       "it takes no plaintext logins from this gateway"),
+        "gone": ("down", "connect", "connection refused"),
+    }
+
+    def found():
+        return {row["name"]: (row["state"], row["why"], row["text"])
+                for row in gateway.ctl("backends")}
+    wait_for(lambda: found() == expected, what=str(expected))
+    table = gateway.ctl_text("backends")
+    assert "connection refused" in table and "WHY" in table, table
+    # and in the first thing that one looks at
+    assert "Backend bye has been down" in gateway.ctl_text("status")
+    # another reason, the same state
+    servers["bye"].word = "220 smtp"
+    wait_for(lambda: row_of(gateway, "bye")["why"] == "garbage")
+
+
+def test_why_before_it_falls_and_by_hand(pair):
+    pair.config["pool mail"].update(check_fall=100)
+    pair.reload()
+    stays = pair.login()
+    name = "ab"[bool(pair.servers[1].logins())]
+    server = pair.servers["ab".index(name)]
+    server.greet = lambda connection: connection.send("* BYE I am tired\r\n")
+    wait_for(lambda: row_of(pair, name)["why"] == "bye")
+    assert row_of(pair, name)["state"] == "up"
+    assert row_of(pair, name)["text"] == "I am tired"
+    del server.greet
+    wait_for(lambda: row_of(pair, name)["why"] == "good")
+    for word, state, why in (("down", "down", "by_hand"),
+                             ("drain", "draining", "by_hand"),
+                             ("up", "up", "good")):
+        assert ctl(pair, "backend", name, word)[0] == 0
+        wait_for(lambda s=state, w=why: row_of(pair, name)["state"] == s and
+                 row_of(pair, name)["why"] == w)
+    # checks that go on are not why it stands aside
+    assert ctl(pair, "backend", name, "down")[0] == 0
+    wait_for(lambda: row_of(pair, name)["state"] == "down")
+    seen = len(server.connections)
+    wait_for(lambda: len(server.connections) > seen + 2)
+    assert row_of(pair, name)["why"] == "by_hand"
+    del pair.config[f"backend {name}"]
+    pair.reload()
+    assert (row_of(pair, name)["state"], row_of(pair, name)["why"]) == \
+        ("draining", "removed")
+    stays.close()

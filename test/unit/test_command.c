@@ -131,7 +131,9 @@ backend_shows_its_sessions(void **state)
 	    .generation = 4,
 	    .state = BACKEND_UP,
 	    .latency_us = 2500,
-	    .weight = 3};
+	    .weight = 3,
+	    .why = "bye",
+	    .text = "too \"busy\""};
 	memcpy(backend.endpoint.path, "/run/x", 7);
 	backends_area_write(world->backends.data, 1, &backend);
 	load->active[1] = 17;
@@ -141,6 +143,8 @@ backend_shows_its_sessions(void **state)
 	    "{\"name\":\"a\",\"pool\":\"mail\",\"address\":\"unix:/run/x\","
 	    "\"state\":\"up\",\"sessions\":17,\"weight\":3,"
 	    "\"latency_ms\":2,"));
+	assert_non_null(
+	    strstr(text, ",\"why\":\"bye\",\"text\":\"too \\\"busy\\\"\"}"));
 	free(text);
 	assert_int_equal(view_backend_sessions(&world->view, UINT32_MAX), 0);
 

@@ -195,6 +195,29 @@ test_endpoint_text(void **state)
 	assert_memory_equal("unix:pp", text, 7);
 }
 
+static void
+test_why_is_kept_and_cut(void **state)
+{
+	(void)state;
+	char long_text[200];
+	struct backend backend = {.why = ""}, same;
+
+	assert_true(backend_set_why(&backend, "connect", "connection refused"));
+	/* What it says may change each time: that alone is no news. */
+	assert_false(backend_set_why(&backend, "connect", "something else"));
+	assert_string_equal("connection refused", backend.text);
+	memset(long_text, 'x', sizeof(long_text) - 1);
+	long_text[sizeof(long_text) - 1] = '\0';
+	assert_true(backend_set_why(&backend, long_text, long_text));
+	assert_false(backend_set_why(&backend, long_text, long_text));
+	assert_int_equal(BACKEND_WHY_MAX - 1, strlen(backend.why));
+	assert_int_equal(BACKEND_TEXT_MAX - 1, strlen(backend.text));
+	/* Nothing of what was there before is left behind. */
+	assert_true(backend_set_why(&backend, "good", ""));
+	same = (struct backend){.why = "good"};
+	assert_memory_equal(&same, &backend, sizeof(same));
+}
+
 int
 main(void)
 {
@@ -205,6 +228,7 @@ main(void)
 	    cmocka_unit_test(test_readers_see_whole_entries),
 	    cmocka_unit_test(test_active_sums_all_slots),
 	    cmocka_unit_test(test_endpoint_text),
+	    cmocka_unit_test(test_why_is_kept_and_cut),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

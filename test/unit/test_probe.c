@@ -95,6 +95,7 @@ assert_verdict(struct talk *talk, enum probe_verdict verdict, const char *text,
 	probe_fini(&talk->probe);
 }
 
+#define UNTRUSTED     "it takes no plaintext logins from this gateway"
 #define ASKED	      "p1 CAPABILITY\r\n"
 #define ASKED_AND_OUT ASKED "p2 LOGOUT\r\n"
 
@@ -162,14 +163,14 @@ test_login_disabled(void **state)
 	begin(&talk, CLIENT_IP_NONE);
 	feed(&talk, "* OK hi\r\n* CAPABILITY IMAP4rev1 LoginDisabled\r\n"
 		    "p1 OK done\r\n");
-	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
+	assert_verdict(&talk, PROBE_LOGINDISABLED, UNTRUSTED, ASKED_AND_OUT);
 	begin(&talk, CLIENT_IP_NONE);
 	feed(&talk, "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n");
-	assert_verdict(&talk, PROBE_LOGINDISABLED, "", "p1 LOGOUT\r\n");
+	assert_verdict(&talk, PROBE_LOGINDISABLED, UNTRUSTED, "p1 LOGOUT\r\n");
 	/* Before the ID, too: a login would not get as far as that. */
 	begin(&talk, CLIENT_IP_ID);
 	feed(&talk, "* OK hi\r\n* CAPABILITY ID LOGINDISABLED\r\np1 OK\r\n");
-	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
+	assert_verdict(&talk, PROBE_LOGINDISABLED, UNTRUSTED, ASKED_AND_OUT);
 }
 
 static void
@@ -340,7 +341,7 @@ test_id_known_from_greeting(void **state)
 	assert_string_equal("p1 " ID_FIELDS, talk.said);
 	feed(&talk, "p1 NO not you\r\n* CAPABILITY A LOGINDISABLED\r\n");
 	feed(&talk, "p2 OK\r\n");
-	assert_verdict(&talk, PROBE_LOGINDISABLED, "",
+	assert_verdict(&talk, PROBE_LOGINDISABLED, UNTRUSTED,
 	    "p1 " ID_FIELDS "p2 CAPABILITY\r\np3 LOGOUT\r\n");
 }
 
@@ -395,7 +396,7 @@ test_login_refused(void **state)
 	/* Never to a server that doesn't trust us. */
 	feed(
 	    &talk, "* OK\r\n* CAPABILITY IMAP4rev1 LOGINDISABLED\r\np1 OK\r\n");
-	assert_verdict(&talk, PROBE_LOGINDISABLED, "", ASKED_AND_OUT);
+	assert_verdict(&talk, PROBE_LOGINDISABLED, UNTRUSTED, ASKED_AND_OUT);
 }
 
 int
