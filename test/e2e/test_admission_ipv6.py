@@ -1,45 +1,25 @@
 # SPDX-License-Identifier: ISC
 """The IPv6 ladder from outside: an attacker who rotates his address. Runs in a
 network namespace of its own, where 2001:db8::/32 is ours."""
-import os
-import pathlib
 import select
-import shutil
 import socket
-import subprocess
-import sys
 
 import pytest
 
 from support import wait_for
 from support.gateway import backend
+from support.namespace import Namespace
 
-INSIDE = "SALLYPORT_NETNS"
-PREPARE = ("ip link set lo up && "
-           "ip -6 route add local 2001:db8::/32 dev lo && exec \"$@\"")
 IPV6_FREEBIND = 78
+namespace = Namespace(__file__, """ip link set lo up &&
+ip -6 route add local 2001:db8::/32 dev lo && exec "$@"
+""", "--net")
+inside = namespace.inside
 
 
-def can_have_a_namespace():
-    return os.getuid() == 0 and shutil.which("ip") is not None and \
-        subprocess.run(["unshare", "-n", "sh", "-c", PREPARE, "sh", "true"],
-                       capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(INSIDE in os.environ or not can_have_a_namespace(),
-                    reason="needs root and a network namespace")
+@namespace.outside
 def test_in_a_namespace():
-    done = subprocess.run(
-        ["unshare", "-n", "sh", "-c", PREPARE, "sh", sys.executable, "-B",
-         "-m", "pytest", "-p", "no:cacheprovider", "-q",
-         str(pathlib.Path(__file__))],
-        env={**os.environ, INSIDE: "1"}, capture_output=True, text=True,
-        timeout=120, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
-inside = pytest.mark.skipif(INSIDE not in os.environ,
-                            reason="runs in the namespace")
+    namespace.run()
 
 
 @pytest.fixture

@@ -1,53 +1,34 @@
 # SPDX-License-Identifier: ISC
 """Names and source addresses, in a network namespace of its own: there the
 resolver is ours, and there are few ports."""
-import os
 import pathlib
-import shutil
 import socket
 import struct
-import subprocess
-import sys
 import threading
 
 import pytest
 
 from support import BACKEND, DIALLER, wait_for
 from support.gateway import backend
+from support.namespace import Namespace
 
-INSIDE = "SALLYPORT_POOL_NETNS"
 RESOLVER = "127.0.0.1"
 N_PORTS = 12
 SOURCES = (DIALLER, "127.0.0.5")
-PREPARE = f"""set -e
+namespace = Namespace(__file__, f"""set -e
 ip link set lo up
 echo nameserver {RESOLVER} >"$RESOLV"
 mount --bind "$RESOLV" /etc/resolv.conf
 exec "$@"
-"""
+""", "--net", "--mount", "--propagation", "private")
+inside = namespace.inside
 
 
-def can_have_a_namespace():
-    return os.getuid() == 0 and shutil.which("ip") is not None and \
-        pathlib.Path("/etc/resolv.conf").exists() and \
-        subprocess.run(["unshare", "--net", "--mount", "true"],
-                       capture_output=True, check=False).returncode == 0
-
-
-@pytest.mark.skipif(INSIDE in os.environ or not can_have_a_namespace(),
-                    reason="needs root and a network namespace")
+@namespace.outside
 def test_in_a_namespace(scratch):
-    done = subprocess.run(
-        ["unshare", "--net", "--mount", "--propagation", "private", "sh",
-         "-c", PREPARE, "sh", sys.executable, "-B", "-m", "pytest", "-p",
-         "no:cacheprovider", "-q", str(pathlib.Path(__file__))],
-        env={**os.environ, INSIDE: "1", "RESOLV": str(scratch / "resolv")},
-        capture_output=True, text=True, timeout=180, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    namespace.run(RESOLV=str(scratch / "resolv"))
 
 
-inside = pytest.mark.skipif(INSIDE not in os.environ,
-                            reason="runs in the namespace")
 A, AAAA = 1, 28
 
 

@@ -503,8 +503,8 @@ def test_reasons(start, name):
     gateway = start(name, SETUPS[name].sections)
     done = set()
     for metric, word, event, attack in SETUPS[name].cases:
-        before = scrape(gateway) if attack not in done else before
         if attack not in done:
+            before = scrape(gateway)
             attack(gateway)
             done.add(attack)
         check(gateway, before, metric, word, event)

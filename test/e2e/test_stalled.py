@@ -122,8 +122,6 @@ def test_stall_timeout(make_gateway, server):
     """A client that never reads again is given up."""
     gateway = make_gateway({"a": backend(server)},
                            pool={"stall_timeout": "2s"})
-    if gateway.check("-t").returncode != 0:
-        pytest.skip("a short stall_timeout is refused")
     gateway.start().wait_up()
     with gateway.login() as client:
         client.send(f"g GO {TOTAL}\r\n")

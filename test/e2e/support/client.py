@@ -312,17 +312,6 @@ class Imap(imaplib.IMAP4_SSL):
                                             server_hostname=self.host)
 
 
-class PlainImap(imaplib.IMAP4):
-    """imaplib straight to a backend, from the gateway's address."""
-
-    def __init__(self, address, port, source):
-        self._source = source
-        super().__init__(address, port, timeout=TIMEOUT)
-
-    def _create_socket(self, timeout):
-        return tcp(self.port, self._source, self.host, timeout or TIMEOUT)
-
-
 def capabilities_of(line):
     """The words of an untagged CAPABILITY or of a CAPABILITY code."""
     found = re.search(rb"CAPABILITY ([^\]\r\n]*)", line)

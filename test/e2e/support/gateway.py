@@ -4,14 +4,12 @@ import json
 import os
 import pathlib
 import signal
-import socket
 import subprocess
-import time
 
 from . import BUILD, DIALLER, DIES_WITH_US, GATEWAY, SANITIZED, \
     free_port, unprivileged, wait_for
 from . import log as log_format
-from .client import Client, context
+from .client import Client
 
 ROLES = ("worker", "keeper", "monitor", "observer")
 

@@ -157,7 +157,7 @@ class Cyrus(Unpacked):
     system_user = "cyrus"
 
     def configure(self):
-        self.write("etc/imapd.conf", f"""
+        self.write("etc/imapd.conf", """
 servername: cyrus.test
 configdirectory: /var/lib/cyrus
 proc_path: /run/cyrus/proc
