@@ -101,12 +101,15 @@ lib_boringssl := $(boring_lib)/libssl.a $(boring_lib)/libcrypto.a \
 lib_boringcrypto := $(boring_lib)/libcrypto.a -lstdc++ -lpthread
 endif
 
-cflags = -std=c11 -D_GNU_SOURCE -g $(optimise) $(warnings) $(hardening) \
-	-fno-common -fno-strict-overflow -ffile-prefix-map=$(CURDIR)/= $(sanitize) \
+# What every reader of the sources needs.
+language = -std=c11 -D_GNU_SOURCE \
 	-I. -isystem $(boring_include) $(pkg_cflags) \
 	-DSALLYPORT_VERSION='"$(VERSION)"' \
 	-DSALLYPORT_LIBEXEC='"$(LIBEXECDIR)"' \
-	-DSALLYPORT_CONFIG='"$(CONFDIR)/sallyport.conf"' $(CFLAGS)
+	-DSALLYPORT_CONFIG='"$(CONFDIR)/sallyport.conf"'
+cflags = $(language) -g $(optimise) $(warnings) $(hardening) \
+	-fno-common -fno-strict-overflow -ffile-prefix-map=$(CURDIR)/= $(sanitize) \
+	$(CFLAGS)
 ldflags = $(hardening_link) -Wl,--as-needed $(sanitize) $(LDFLAGS)
 
 # --- programs ---------------------------------------------------------------
@@ -261,8 +264,7 @@ lint:
 sources := $(shell find proxy tls backends config test -name '*.[ch]' \
 	2>/dev/null)
 tidy:
-	@clang-tidy --quiet $(filter %.c,$(sources)) -- -std=c11 -D_GNU_SOURCE \
-		-I. -isystem $(boring_include) $(pkg_cflags)
+	@clang-tidy --quiet $(filter %.c,$(sources)) -- $(language)
 
 format:
 	@clang-format -i $(sources)

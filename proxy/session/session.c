@@ -484,7 +484,6 @@ session_wants_read(const struct session *session, enum side side)
 	case SESSION_HANDSHAKE:
 		/* Behind a ClientHello nothing is due before the key's answer:
 		 * what comes all the same is kept, once. */
-		return end->owed == 0 && end->kept == NULL;
 	case SESSION_PREAUTH:
 		return end->owed == 0 && end->kept == NULL;
 	case SESSION_LOGIN:
