@@ -7,7 +7,7 @@ _sallyport()
 	COMPREPLY=()
 	case $previous in
 	-c|-s)
-		COMPREPLY=($(compgen -f -- "$current"))
+		mapfile -t COMPREPLY < <(compgen -f -- "$current")
 		return ;;
 	esac
 	for ((i = 1; i < COMP_CWORD; i++)); do
@@ -36,6 +36,6 @@ _sallyport()
 	backend) [ -z "$noun" ] || words="drain up down" ;;
 	log-level) words="error warn info debug" ;;
 	esac
-	COMPREPLY=($(compgen -W "$words" -- "$current"))
+	mapfile -t COMPREPLY < <(compgen -W "$words" -- "$current")
 }
 complete -F _sallyport sallyport
