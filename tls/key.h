@@ -26,6 +26,7 @@
 
 #define KEY_INPUT_MAX	  32768 /* a handshake of TLS 1.2 with two chains */
 #define KEY_SIGNATURE_MAX 512	/* RSA-4096 */
+#define KEY_REPLIES_MAX	  16	/* in one message */
 
 struct key_request {
 	uint64_t id; /* random, chosen by the worker */
@@ -57,7 +58,7 @@ enum key_form {
 	KEY_FORM_CLIENT_12
 };
 
-/* On the wire both are cut behind the octets in use. */
+/* Between processes both are cut behind the octets in use. */
 static inline size_t
 key_request_size(const struct key_request *request)
 {
@@ -78,12 +79,8 @@ key_request_is_whole(const struct key_request *request, size_t n)
 	       request->len <= KEY_INPUT_MAX && n == key_request_size(request);
 }
 
-static inline bool
-key_reply_is_whole(const struct key_reply *reply, size_t n)
-{
-	return n >= offsetof(struct key_reply, signature) &&
-	       reply->len <= KEY_SIGNATURE_MAX && n == key_reply_size(reply);
-}
+/* A message of the keeper is one reply or several, one behind the other. */
+#define KEY_REPLIES_SIZE (KEY_REPLIES_MAX * sizeof(struct key_reply))
 
 /* Which of the four forms above it has, to the last octet. */
 enum key_form key_form_of(struct span input);

@@ -109,7 +109,7 @@ drop_client(struct client *client)
 	if (client->fd >= 0)
 		close(client->fd);
 	client->fd = -1;
-	client->has_reply = false;
+	client->owed = 0;
 }
 
 static void

@@ -8,11 +8,12 @@
 #include <sys/socket.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/ipc/clock.h"
 
 short
 client_wants(const struct client *client)
 {
-	return client->has_reply ? POLLOUT : POLLIN;
+	return client->owed > 0 ? POLLOUT : POLLIN;
 }
 
 static bool
@@ -23,36 +24,66 @@ is_transient(int error)
 }
 
 static bool
-send_reply(struct client *client)
+send_owed(struct client *client)
 {
-	ENSURE(client->has_reply);
-	ENSURE(client->reply.len <= KEY_SIGNATURE_MAX);
-	ssize_t n = send(client->fd, &client->reply,
-	    key_reply_size(&client->reply), MSG_NOSIGNAL | MSG_DONTWAIT);
+	ENSURE(client->owed <= sizeof(client->replies));
+	if (client->owed == 0)
+		return true;
+	ssize_t n = send(client->fd, client->replies, client->owed,
+	    MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (n < 0)
 		return is_transient(errno);
-	client->has_reply = false;
+	client->owed = 0;
 	return true;
+}
+
+static void
+owe(struct client *client, const struct key_reply *reply)
+{
+	size_t size = key_reply_size(reply);
+
+	memcpy(client->replies + client->owed, reply, size);
+	client->owed += size;
+}
+
+enum taken {
+	TAKEN,
+	TAKEN_NONE, /* no more is there */
+	TAKEN_END   /* the socket is broken */
+};
+
+static enum taken
+take_request(
+    struct client *client, const struct key_set *set, const struct key_set *old)
+{
+	struct key_request request;
+	struct key_reply reply;
+	/* MSG_TRUNC: the length that was sent, even when it is too long. */
+	ssize_t n = recv(
+	    client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
+	if (n < 0)
+		return is_transient(errno) ? TAKEN_NONE : TAKEN_END;
+	if (n == 0)
+		return TAKEN_END;
+	if (key_request_is_whole(&request, (size_t)n)) {
+		key_sign(set, old, &request, &reply);
+		owe(client, &reply);
+	}
+	return TAKEN;
 }
 
 bool
 client_serve(
     struct client *client, const struct key_set *set, const struct key_set *old)
 {
-	if (client->has_reply)
-		return send_reply(client);
-	struct key_request request;
-	/* MSG_TRUNC: the length that was sent, even when it is too long. */
-	ssize_t n = recv(
-	    client->fd, &request, sizeof(request), MSG_DONTWAIT | MSG_TRUNC);
-	if (n < 0)
-		return is_transient(errno);
-	if (n == 0)
-		return false;
-	if (!key_request_is_whole(&request, (size_t)n))
-		return true;
-	memset(&client->reply, 0, sizeof(client->reply));
-	key_sign(set, old, &request, &client->reply);
-	client->has_reply = true;
-	return send_reply(client);
+	uint64_t until_us = clock_us() + SERVE_US;
+	enum taken taken = TAKEN;
+
+	if (client->owed > 0)
+		return send_owed(client);
+	for (int n = 0;
+	     taken == TAKEN && n < KEY_REPLIES_MAX && clock_us() < until_us;
+	     n++)
+		taken = take_request(client, set, old);
+	return taken != TAKEN_END && send_owed(client);
 }

@@ -6,26 +6,22 @@
 
 #include <uv.h>
 
-#include "proxy/base/list.h"
-#include "tls/key.h"
+#include "tls/key_client.h"
 
 struct monitor;
 
 struct keys {
-	struct monitor *monitor;
+	struct key_client client;
 	uv_poll_t poll;
-	int fd;			/* -1: none yet */
-	struct list_link asked; /* struct key_wait, oldest first */
 };
 
 void keys_init(struct keys *keys, struct monitor *monitor);
 
-/* A keeper, or a new one behind the same descriptor, which is owned from here:
- * asks again. */
+/* A keeper, or a new one behind the same descriptor, which is owned here. */
 void keys_connect(struct keys *keys, int fd);
 
 /* For tls_backends: arg is the monitor, stream_id the index of the node whose
- * check it is. */
+ * check it is. An answer to an earlier check fits no handshake. */
 bool keys_submit(void *arg, uint64_t stream_id, struct key_request *request);
 
 #endif

@@ -6,6 +6,7 @@
 /* needs: tls/random.c tls/section.c tls/client_check.c tls/x509.c */
 /* needs: backends/proxyhdr.c backends/reply.c config/snapshot.c */
 /* needs: proxy/ipc/ proxy/base/ */
+/* needs: tls/key_client.c */
 /* libs: boringssl uv cares */
 /*
  * The monitor's side of the channel: takes what the master hands over, begins

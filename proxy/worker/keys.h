@@ -5,25 +5,20 @@
 
 #include <uv.h>
 
-#include "proxy/base/list.h"
-#include "tls/key.h"
+#include "tls/key_client.h"
 
 struct worker;
 
-/* The keeper: requests under way, oldest first. */
 struct keys {
-	struct worker *worker;
+	struct key_client client;
 	uv_poll_t poll;
-	int fd; /* -1: none */
-	bool polling;
-	bool want_write;
-	struct list_link waiting; /* struct key_wait: not sent yet */
-	struct list_link asked;	  /* sent, not answered */
+	int events; /* that are polled for */
 };
 
 void keys_init(struct keys *keys, struct worker *worker);
-/* A new keeper, or a new one behind the same descriptor: asks again. */
+/* A keeper, or a new one behind the same descriptor, which is owned here. */
 void keys_connect(struct keys *keys, int fd);
+/* For the TLS engine: arg is the worker. */
 bool keys_submit(void *arg, uint64_t session_id, struct key_request *request);
 
 #endif

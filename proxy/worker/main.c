@@ -20,6 +20,7 @@
  */
 /* needs: tls/policy.c tls/names.c tls/ticket.c tls/random.c */
 /* needs: tls/section.c tls/client_check.c tls/x509.c */
+/* needs: tls/key_client.c */
 /* libs: boringssl uv */
 #include <malloc.h>
 #include <stdlib.h>

@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: tls/key.c proxy/base/span.c proxy/base/ensure.c */
+/* needs: tls/key.c tls/key_client.c proxy/base/span.c proxy/base/ensure.c */
 /* libs: boringssl */
 /*
- * The keeper's two parsers. What passes as a handshake must have one of the
- * four forms, and one octet more or less must not pass; a set of keys is made
- * of the same octets, and a request of them is always answered.
+ * The keeper's two parsers and that of its answers. What passes as a handshake
+ * must have one of the four forms, and one octet more or less must not pass; a
+ * set of keys is made of the same octets, and a request of them is always
+ * answered.
  */
 #include <string.h>
 
 #include "proxy/base/ensure.h"
-#include "tls/key.h"
+#include "tls/key_client.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -60,6 +61,19 @@ check_request(struct span input, const struct key_set *set)
 	ENSURE((reply.status == KEY_OK) == (reply.len > 0));
 }
 
+static void
+check_replies(struct span message)
+{
+	struct key_reply reply;
+	size_t len = message.len;
+
+	while (key_next_reply(&message, &reply)) {
+		ENSURE(reply.len <= KEY_SIGNATURE_MAX);
+		len -= key_reply_size(&reply);
+		ENSURE(message.len == len);
+	}
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -69,6 +83,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size == 0)
 		return 0;
 	check_form(input);
+	check_replies(input);
 	set = key_set_new(input);
 	check_request(input, set);
 	key_set_free(set);

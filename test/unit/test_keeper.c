@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* The keeper's side of a worker's socket: whole messages, one reply owed at
  * most, and nothing that is no request is answered. */
-/* needs: proxy/keeper/serve.c tls/key.c */
+/* needs: proxy/keeper/serve.c tls/key.c tls/key_client.c */
 /* needs: proxy/base/ensure.c proxy/base/span.c */
 /* libs: boringcrypto */
 #include <stdarg.h>
@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "proxy/keeper/serve.h"
+#include "tls/key_client.h"
 
 #define HEAD offsetof(struct key_request, input)
 
@@ -23,6 +24,8 @@ struct pair {
 	struct client client;
 	int worker;
 	struct key_set *set; /* without a key: every answer is KEY_UNKNOWN */
+	uint8_t message[KEY_REPLIES_SIZE];
+	struct span rest;
 };
 
 static int
@@ -70,14 +73,18 @@ ask(struct pair *pair, uint64_t id)
 	return send(pair->worker, &request, len, 0) == (ssize_t)len;
 }
 
+/* Replies come several in a message; what is left of one waits here. */
 static bool
 next_reply(struct pair *pair, struct key_reply *out_reply)
 {
-	ssize_t n = recv(pair->worker, out_reply, sizeof(*out_reply), 0);
-	if (n < 0)
-		return false;
-	assert_int_equal(
-	    n, offsetof(struct key_reply, signature) + out_reply->len);
+	if (pair->rest.len == 0) {
+		ssize_t n =
+		    recv(pair->worker, pair->message, sizeof(pair->message), 0);
+		if (n < 0)
+			return false;
+		pair->rest = span_of(pair->message, (size_t)n);
+	}
+	assert_true(key_next_reply(&pair->rest, out_reply));
 	return true;
 }
 
@@ -96,6 +103,54 @@ request_is_answered_once(void **state)
 	assert_int_equal(reply.len, 0);
 	assert_true(serve(pair));
 	assert_false(next_reply(pair, &reply));
+}
+
+/* How many in one message is a matter of time, but none is lost, all come in
+ * order, and no message holds more than fit. */
+static void
+requests_are_answered_together(void **state)
+{
+	struct pair *pair = *state;
+	struct key_reply reply;
+	const uint64_t n = 3 * KEY_REPLIES_MAX;
+	unsigned int messages = 0;
+	uint64_t answered = 0;
+	for (uint64_t i = 0; i < n; i++)
+		assert_true(ask(pair, i));
+	while (answered < n) {
+		assert_true(messages++ < n);
+		assert_true(serve(pair));
+		do {
+			assert_true(next_reply(pair, &reply));
+			assert_int_equal(reply.id, answered++);
+		} while (pair->rest.len > 0);
+	}
+	assert_in_range(messages, 3, n);
+	assert_true(serve(pair));
+	assert_false(next_reply(pair, &reply));
+}
+
+static void
+replies_that_are_cut_are_not_taken(void **state)
+{
+	(void)state;
+	const size_t head = offsetof(struct key_reply, signature);
+	struct key_reply first = {.id = 7, .len = 3, .signature = {1, 2, 3}};
+	struct key_reply taken;
+	for (size_t size = 0; size < head + 3; size++) {
+		struct span message = span_of((uint8_t *)&first, size);
+		assert_false(key_next_reply(&message, &taken));
+	}
+	struct span message = span_of((uint8_t *)&first, head + 3);
+	assert_true(key_next_reply(&message, &taken));
+	assert_int_equal(taken.id, 7);
+	assert_memory_equal(taken.signature, first.signature, 3);
+	assert_int_equal(message.len, 0);
+	first.len = KEY_SIGNATURE_MAX + 1;
+	uint8_t data[sizeof(first) + 8] = {0};
+	memcpy(data, &first, sizeof(first));
+	message = span_of(data, sizeof(data));
+	assert_false(key_next_reply(&message, &taken));
 }
 
 static void
@@ -130,7 +185,7 @@ what_is_no_request_is_ignored(void **state)
 }
 
 static void
-worker_that_does_not_read_is_owed_one_reply(void **state)
+worker_that_does_not_read_is_owed_one_message(void **state)
 {
 	struct pair *pair = *state;
 	struct key_reply reply;
@@ -141,7 +196,7 @@ worker_that_does_not_read_is_owed_one_reply(void **state)
 		assert_true(ask(pair, asked++));
 		assert_true(serve(pair));
 	}
-	/* Nothing is taken from the socket while the reply is owed. */
+	/* Nothing is taken from the socket while replies are owed. */
 	assert_true(ask(pair, asked++));
 	assert_true(serve(pair));
 	assert_int_equal(client_wants(&pair->client), POLLOUT);
@@ -170,8 +225,10 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(request_is_answered_once),
+	    TEST(requests_are_answered_together),
+	    TEST(replies_that_are_cut_are_not_taken),
 	    TEST(what_is_no_request_is_ignored),
-	    TEST(worker_that_does_not_read_is_owed_one_reply),
+	    TEST(worker_that_does_not_read_is_owed_one_message),
 	    TEST(end_of_the_worker_is_noticed),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
