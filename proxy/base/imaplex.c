@@ -15,7 +15,19 @@ bool
 imap_is_atom_char(uint8_t c)
 {
 	/* atom-specials of RFC 9051 section 9; CTL includes DEL. */
-	return c > 0x20 && c < 0x7f && strchr("(){%*\"\\]", c) == NULL;
+	switch (c) {
+	case '(':
+	case ')':
+	case '{':
+	case '%':
+	case '*':
+	case '"':
+	case '\\':
+	case ']':
+		return false;
+	default:
+		return c > 0x20 && c < 0x7f;
+	}
 }
 
 bool
@@ -56,9 +68,9 @@ imap_next_word(struct span *text, struct span *out_word)
 {
 	while (text->len > 0 && text->data[0] == ' ')
 		span_advance(text, 1);
-	size_t len = 0;
-	while (len < text->len && text->data[len] != ' ')
-		len++;
+	const uint8_t *end =
+	    text->len > 0 ? memchr(text->data, ' ', text->len) : NULL;
+	size_t len = end != NULL ? (size_t)(end - text->data) : text->len;
 	*out_word = span_of(text->data, len);
 	span_advance(text, len);
 	return len > 0;

@@ -36,10 +36,11 @@ is_forbidden(struct span word)
 	return is_one_of(word, names, sizeof(names) / sizeof(names[0]));
 }
 
+/* What the gateway doesn't say by itself. */
 static bool
 is_session_wide(struct span word)
 {
-	static const char *const own[] = {"ID", "SASL-IR"};
+	static const char *const own[] = {"IMAP4rev1", "ID", "SASL-IR"};
 	return imap_is_atom(word) && !is_forbidden(word) &&
 	       !is_one_of(word, own, sizeof(own) / sizeof(own[0])) &&
 	       !has_prefix(word, "AUTH=") && !has_prefix(word, "COMPRESS=");
@@ -94,6 +95,18 @@ all_have_word(const struct span *lists, size_t n_lists, struct span word)
 	return true;
 }
 
+/* `start` is where the list begins in `out`. */
+static void
+put_word(struct outbuf *out, size_t start, struct span word)
+{
+	size_t space = out->len > start ? 1 : 0;
+	if (word.len + space > outbuf_room(out))
+		return;
+	if (space > 0)
+		outbuf_putc(out, ' ');
+	outbuf_put(out, word);
+}
+
 /* Has the list the very word (IMAP4rev2 doesn't stand for LITERAL-)? */
 static bool
 is_listed(struct span list, struct span wanted)
@@ -105,17 +118,11 @@ is_listed(struct span list, struct span wanted)
 	return false;
 }
 
-/* `start` is where the list begins in `out`. */
 static void
-put_word(struct outbuf *out, size_t start, struct span word)
+put_new_word(struct outbuf *out, size_t start, struct span word)
 {
-	struct span written = span_of(out->data + start, out->len - start);
-	size_t space = written.len > 0 ? 1 : 0;
-	if (is_listed(written, word) || word.len + space > outbuf_room(out))
-		return;
-	if (space > 0)
-		outbuf_putc(out, ' ');
-	outbuf_put(out, word);
+	if (!is_listed(span_of(out->data + start, out->len - start), word))
+		put_word(out, start, word);
 }
 
 static const struct span *
@@ -133,9 +140,9 @@ capability_common(const struct span *lists, size_t n_lists, struct outbuf *out)
 	const struct span *first = first_learned(lists, n_lists);
 	size_t start = out->len;
 	struct span word;
-	put_word(out, start, span_str("IMAP4rev1"));
+	put_new_word(out, start, span_str("IMAP4rev1"));
 	if (first == NULL) {
-		put_word(out, start, span_str("LITERAL-"));
+		put_new_word(out, start, span_str("LITERAL-"));
 		return;
 	}
 	struct span rest = *first;
@@ -143,12 +150,12 @@ capability_common(const struct span *lists, size_t n_lists, struct outbuf *out)
 		word = shown_as(word);
 		if ((is_session_wide(word) || is_other_mechanism(word)) &&
 		    all_have_word(lists, n_lists, word))
-			put_word(out, start, word);
+			put_new_word(out, start, word);
 	}
 	/* The first list may say it by IMAP4rev2 alone. */
 	word = span_str("LITERAL-");
 	if (all_have_word(lists, n_lists, word))
-		put_word(out, start, word);
+		put_new_word(out, start, word);
 }
 
 /* The bit of [listen] mechanisms that lets such a mechanism through. */
