@@ -103,19 +103,24 @@ static bool
 write_event(struct journal *journal, struct sink *sink, struct span message)
 {
 	struct outbuf out;
-	struct log_meta meta;
-	outbuf_init(&out, journal->line, sizeof(journal->line));
-	if (!log_format(message, journal->format, &out, &meta)) {
+	struct event_reader reader;
+	if (!event_reader_init(&reader, message)) {
 		journal->malformed++;
 		return true;
 	}
-	bool audited = has_audit(journal) && is_audited(meta.kind, message);
+	struct event_head head = reader.head;
+	bool audited = has_audit(journal) && is_audited(head.kind, message);
 	/* The audit stream is whole at any level of the log. */
-	if (meta.level > journal->level && !audited)
+	if (head.level > journal->level && !audited)
 		return true;
+	outbuf_init(&out, journal->line, sizeof(journal->line));
+	if (!log_format(message, journal->format, &out)) {
+		journal->malformed++;
+		return true;
+	}
 	if (sink == NULL)
 		sink = audited ? &journal->audit : &journal->log;
-	return sink_write(sink, meta.level, outbuf_span(&out));
+	return sink_write(sink, head.level, outbuf_span(&out));
 }
 
 static struct span

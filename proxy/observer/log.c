@@ -170,13 +170,12 @@ put_head(struct line *line, const struct event_head *head)
 }
 
 bool
-log_format(struct span message, enum config_log_format format,
-    struct outbuf *out, struct log_meta *out_meta)
+log_format(
+    struct span message, enum config_log_format format, struct outbuf *out)
 {
 	struct event_reader reader;
 	if (!event_reader_init(&reader, message))
 		return false;
-	*out_meta = (struct log_meta){reader.head.level, reader.head.kind};
 	struct line line = {out, format == LOG_AS_JSON};
 	put_head(&line, &reader.head);
 	uint64_t seen = 0;

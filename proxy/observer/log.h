@@ -29,19 +29,13 @@
  * every field once with its mark, and the head. */
 #define LOG_LINE_MAX 32768
 
-/* What the formatter found in the head. */
-struct log_meta {
-	int level; /* enum config_log_level */
-	int kind;  /* enum event_kind */
-};
-
 /*
  * Writes one line with its LF into out, which is empty. False: the message is
  * malformed (then what is in out is not to be used). A field that comes twice
  * is malformed.
  */
-bool log_format(struct span message, enum config_log_format format,
-    struct outbuf *out, struct log_meta *out_meta);
+bool log_format(
+    struct span message, enum config_log_format format, struct outbuf *out);
 
 /* The session id as the log writes it. */
 #define LOG_ID_MAX 17

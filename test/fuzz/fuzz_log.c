@@ -124,14 +124,13 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct span message = span_of(data, size);
 	static uint8_t line[LOG_LINE_MAX];
 	struct outbuf logfmt, json;
-	struct log_meta meta;
 	outbuf_init(&json, line, sizeof(line));
-	bool as_json = log_format(message, LOG_AS_JSON, &json, &meta);
+	bool as_json = log_format(message, LOG_AS_JSON, &json);
 	if (as_json)
 		check_is_one_line(outbuf_span(&json));
 	ENSURE(!json.overflow);
 	outbuf_init(&logfmt, line, sizeof(line));
-	bool as_logfmt = log_format(message, LOG_AS_LOGFMT, &logfmt, &meta);
+	bool as_logfmt = log_format(message, LOG_AS_LOGFMT, &logfmt);
 	ENSURE(as_json == as_logfmt);
 	ENSURE(!logfmt.overflow);
 	if (!as_logfmt)

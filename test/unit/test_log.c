@@ -29,10 +29,9 @@ static const char *
 format(const struct event *event, enum config_log_format form)
 {
 	struct outbuf out;
-	struct log_meta meta;
 	outbuf_init(&out, line, LOG_LINE_MAX);
 	struct span message = span_of(event->data, event->len);
-	assert_true(log_format(message, form, &out, &meta));
+	assert_true(log_format(message, form, &out));
 	line[out.len] = '\0';
 	return line;
 }
@@ -169,16 +168,15 @@ malformed_and_doubled_are_refused(void **state)
 	(void)state;
 	struct event event;
 	struct outbuf out;
-	struct log_meta meta;
 	outbuf_init(&out, line, LOG_LINE_MAX);
 	begin(&event, EVENT_LOGIN);
 	event_str(&event, FIELD_USER, "a");
-	assert_false(log_format(
-	    span_of(event.data, event.len - 1u), LOG_AS_JSON, &out, &meta));
+	assert_false(
+	    log_format(span_of(event.data, event.len - 1u), LOG_AS_JSON, &out));
 	event_str(&event, FIELD_USER, "b");
 	outbuf_init(&out, line, LOG_LINE_MAX);
-	assert_false(log_format(
-	    span_of(event.data, event.len), LOG_AS_JSON, &out, &meta));
+	assert_false(
+	    log_format(span_of(event.data, event.len), LOG_AS_JSON, &out));
 }
 
 static void

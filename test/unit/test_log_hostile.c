@@ -162,10 +162,9 @@ hostile_texts_stay_in_their_field(void **state)
 		}
 		for (int json = 0; json < 2; json++) {
 			struct outbuf out;
-			struct log_meta meta;
 			outbuf_init(&out, line, LOG_LINE_MAX);
 			assert_true(log_format(span_of(event.data, event.len),
-			    json ? LOG_AS_JSON : LOG_AS_LOGFMT, &out, &meta));
+			    json ? LOG_AS_JSON : LOG_AS_LOGFMT, &out));
 			line[out.len] = '\0';
 			check_line((const char *)line, texts, json);
 		}
