@@ -151,6 +151,17 @@ problems_warn(struct problems *problems, const char *format, ...)
 	problems->n_warnings++;
 }
 
+bool
+problems_next(const char **lines, struct span *out_line)
+{
+	if (*lines == NULL || **lines == '\0')
+		return false;
+	*out_line = span_of(*lines, strcspn(*lines, "\n"));
+	*lines += out_line->len;
+	*lines += **lines == '\n';
+	return true;
+}
+
 void
 problems_free(struct problems *problems)
 {

@@ -30,7 +30,7 @@ online_processors(void)
 
 	if (n < 1)
 		return 1;
-	return n > 64 ? 64 : (uint32_t)n;
+	return n > CONFIG_WORKERS_MAX ? CONFIG_WORKERS_MAX : (uint32_t)n;
 }
 
 static void

@@ -31,9 +31,11 @@ struct items {
 	uint32_t n;
 };
 
-#define CONFIG_NONE UINT32_MAX /* an index that refers to nothing */
+#define CONFIG_NONE	   UINT32_MAX /* an index that refers to nothing */
+#define CONFIG_WORKERS_MAX 64
 /* Listening addresses, all sections together. */
-#define CONFIG_MAX_LISTENERS 64
+#define CONFIG_MAX_LISTENERS   64
+#define CONFIG_CONTROL_DEFAULT "/run/sallyport/control.sock"
 
 enum config_log_target {
 	LOG_TO_STDERR,
@@ -55,7 +57,7 @@ enum config_log_level {
 struct config_gateway {
 	struct text user;
 	struct text keeper_user;
-	uint32_t workers;	  /* 1..64, resolved from auto */
+	uint32_t workers;	  /* 1..CONFIG_WORKERS_MAX, from auto */
 	uint32_t max_connections; /* 0: auto, the master resolves */
 	uint32_t max_backends;	  /* 1..4096 */
 	uint32_t log;		  /* enum config_log_target */

@@ -40,6 +40,10 @@ __attribute__((format(printf, 2, 3))) void problems_warn(
     struct problems *problems, const char *format, ...);
 void problems_free(struct problems *problems);
 
+/* The next message of errors or warnings, without its LF, and *lines behind it.
+ * False: there is none (left); *lines may be NULL. */
+bool problems_next(const char **lines, struct span *out_line);
+
 /*
  * Reads and checks the text of a file; messages begin "PATH:LINE: ". Returns a
  * builder with every default filled in and every name resolved, or NULL with at

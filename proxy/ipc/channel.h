@@ -19,7 +19,7 @@
 #define CHANNEL_MONITOR_SLOT 64
 
 /* Changes when a message or an area that roles share changes its form. */
-#define IPC_LAYOUT UINT32_C(3)
+#define IPC_LAYOUT UINT32_C(4)
 
 enum message_type {
 	/* master to a role, in this order at its start */
@@ -75,8 +75,6 @@ enum area_kind {
 struct hello {
 	uint32_t layout; /* IPC_LAYOUT: a role refuses another's */
 	uint32_t n_slots;
-	uint32_t max_sessions; /* of this worker */
-	uint32_t role_restarts;
 	uint64_t started_ms; /* of the gateway, CLOCK_MONOTONIC; 0: unknown */
 };
 

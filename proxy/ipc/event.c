@@ -10,10 +10,10 @@
 #include <stddef.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/channel.h"
+#include "proxy/ipc/clock.h"
 
 /* The values of enum config_log_level, which lies right of this module. */
 enum rank {
@@ -37,14 +37,6 @@ _Static_assert(offsetof(struct event, data) == sizeof(uint16_t), "no padding");
 _Static_assert(sizeof(struct addr) == 20, "no padding");
 _Static_assert(EVENT_FIELD_MAX <= 256, "a field is one octet");
 
-static uint64_t
-realtime_us(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
 void
 event_begin_level(struct event *event, enum event_kind kind, int level)
 {
@@ -54,7 +46,7 @@ event_begin_level(struct event *event, enum event_kind kind, int level)
 	    .layout = IPC_LAYOUT,
 	    .kind = (uint16_t)kind,
 	    .level = (uint8_t)level,
-	    .realtime_us = realtime_us(),
+	    .realtime_us = clock_realtime_us(),
 	};
 	memcpy(event->data, &head, sizeof(head));
 	event->len = sizeof(head);

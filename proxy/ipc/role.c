@@ -21,18 +21,6 @@
 #define PROMPT_SLICE_NS 100000 /* the shortest that the kernel takes */
 #define PATIENT_NICE	10
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define ROLE_SANITIZED 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define ROLE_SANITIZED 1
-#endif
-#ifndef ROLE_SANITIZED
-#define ROLE_SANITIZED 0
-#endif
-
 static _Noreturn void
 fail(const char *name, const char *text)
 {

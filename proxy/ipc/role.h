@@ -4,6 +4,19 @@
 #ifndef IPC_ROLE_H
 #define IPC_ROLE_H
 
+/* Sanitizers need ptrace(2), which only a dumpable process lets happen. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
+    __has_feature(memory_sanitizer)
+#define ROLE_SANITIZED 1
+#endif
+#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+#define ROLE_SANITIZED 1
+#endif
+#ifndef ROLE_SANITIZED
+#define ROLE_SANITIZED 0
+#endif
+
 /* The descriptor at which a role finds its channel to the master. */
 #define ROLE_CHANNEL_FD 3
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* The shared areas: made once by the master, whose descriptors outlive every
- * role (DESIGN section 2). */
+ * role. */
 #ifndef MASTER_AREAS_H
 #define MASTER_AREAS_H
 

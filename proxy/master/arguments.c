@@ -7,10 +7,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#ifndef SALLYPORT_CONFIG
-#define SALLYPORT_CONFIG "/etc/sallyport/sallyport.conf"
-#endif
-
 const char arguments_usage[] =
     "usage: sallyport -c FILE         run in the foreground\n"
     "       sallyport -t [-c FILE]    check the configuration and report\n"

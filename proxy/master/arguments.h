@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The command line of the master (DESIGN section 7). */
+/* The command line of the master: sallyport(8). */
 #ifndef MASTER_ARGUMENTS_H
 #define MASTER_ARGUMENTS_H
 

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * See brief.h. A writable area goes to its one writer:
- *   worker    slot and load of its own and the limiter rw; loads, backends,
- *             tickets ro
+ *   worker    slot, load and users of its own and the limiter rw; loads and
+ *             users of the others, backends, tickets ro
  *   monitor   backends rw; loads ro
- *   observer  slots, loads, backends, limiter ro; never tickets
+ *   observer  slots, loads, backends, limiter ro; never tickets or users
  *   keeper    none
  */
 #include "proxy/master/brief.h"
@@ -35,8 +35,6 @@ give_hello(struct child *child)
 	const struct areas *areas = &child->master->areas;
 	struct hello hello = {.layout = IPC_LAYOUT,
 	    .n_slots = areas->n_slots,
-	    .max_sessions = areas->capacity,
-	    .role_restarts = child->restarts,
 	    .started_ms = child->master->began_ms};
 	struct message message = {
 	    .type = MESSAGE_HELLO, .slot = child->slot, .len = sizeof(hello)};

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /* What a process is told before it begins: the one place that decides which
- * role gets which descriptor (DESIGN sections 1 and 2). */
+ * role gets which descriptor. */
 #ifndef MASTER_BRIEF_H
 #define MASTER_BRIEF_H
 

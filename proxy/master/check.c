@@ -13,14 +13,13 @@
 void
 check_show(const struct problems *problems)
 {
-	const char *line = problems->warnings;
+	const char *lines = problems->warnings;
+	struct span line;
 	if (problems->errors != NULL)
 		fprintf(stderr, "%s", problems->errors);
-	while (line != NULL && line[0] != '\0') {
-		size_t len = strcspn(line, "\n");
-		fprintf(stderr, "warning: %.*s\n", (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+	while (problems_next(&lines, &line))
+		fprintf(stderr, "warning: %.*s\n", (int)line.len,
+		    (const char *)line.data);
 }
 
 static void
@@ -56,23 +55,14 @@ check_identities(const struct config *config, const char *path,
 	if (keeper[0] == '\0' || strcmp(keeper, user) == 0)
 		return;
 	struct identity found;
-	switch (identity_find(keeper, &found)) {
-	case IDENTITY_FOUND:
-		*out_keeper_user = found;
-		break;
-	case IDENTITY_UNKNOWN:
+	if (identity_find(keeper, &found) == IDENTITY_UNKNOWN)
 		problems_warn(problems,
 		    "%s: [gateway] keeper_user = %s: there is no such user, "
-		    "the keeper "
-		    "runs as %s",
+		    "the keeper runs as %s",
 		    path, keeper, user);
-		break;
-	case IDENTITY_IS_ROOT:
-		problems_error(problems,
-		    "%s: [gateway] keeper_user = %s: a role must not be root",
-		    path, keeper);
-		break;
-	}
+	else
+		find_user(
+		    path, "keeper_user", keeper, out_keeper_user, problems);
 }
 
 static bool

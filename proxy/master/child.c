@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/master/brief.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
@@ -457,17 +458,9 @@ child_died(struct child *child, int status)
 	}
 	if (child->kind == CHILD_OBSERVER)
 		master->askers.n = 0;
-	if (!master_is_stopping(master)) {
-		child->restarts++;
+	if (!master_is_stopping(master))
 		child->restart_at_ms = now_ms + restart_delay(child, now_ms);
-	}
 	master_wake(master);
-}
-
-static uint64_t
-earliest(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
 }
 
 static void
@@ -494,10 +487,10 @@ child_step(struct child *child, uint64_t now_ms)
 	if (now_ms >= child->restart_at_ms &&
 	    !master_is_stopping(child->master))
 		restart(child, now_ms);
-	uint64_t next = earliest(child->send_at_ms, child->ready_by_ms);
-	next = earliest(next, child->kill_at_ms);
+	uint64_t next = clock_earliest(child->send_at_ms, child->ready_by_ms);
+	next = clock_earliest(next, child->kill_at_ms);
 	if (!master_is_stopping(child->master))
-		next = earliest(next, child->restart_at_ms);
+		next = clock_earliest(next, child->restart_at_ms);
 	return next;
 }
 

@@ -47,7 +47,6 @@ struct child {
 	uint64_t acked_generation;
 	uint64_t beat;	 /* the heartbeat last seen */
 	uint32_t missed; /* looks at it without a change, pings unanswered */
-	uint32_t restarts;
 	uint32_t quick_deaths; /* in a row, within QUICK_MS of the start */
 	const char *why;       /* we are about to kill it; static */
 

@@ -19,7 +19,6 @@
 #include "proxy/master/ctl_table.h"
 #include "proxy/master/ctl_top.h"
 
-#define DEFAULT_SOCKET "/run/sallyport/control.sock"
 #define REQUEST_MAX    4096
 #define REPLY_LINE_MAX 16384
 #define REPLY_SECONDS  40 /* without an octet: a reload takes its time */
@@ -125,7 +124,7 @@ find_socket(struct ctl *ctl)
 		return socket_of_config(ctl, ctl->config_path);
 	if (access(SALLYPORT_CONFIG, R_OK) == 0)
 		return socket_of_config(ctl, SALLYPORT_CONFIG);
-	return set_socket(ctl, DEFAULT_SOCKET);
+	return set_socket(ctl, CONFIG_CONTROL_DEFAULT);
 }
 
 static int

@@ -14,8 +14,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define CONTROL_DEFAULT "/run/sallyport/control.sock"
-#define NO_GROUP	((gid_t)-1)
+#define NO_GROUP ((gid_t)-1)
 
 void
 files_init(struct files *files)
@@ -217,7 +216,7 @@ files_bind_control(struct files *files, const struct config *config,
 		    "control_group: there is no group \"%.64s\"", name);
 		return CONTROL_FAILED;
 	}
-	bool is_default = strcmp(path, CONTROL_DEFAULT) == 0;
+	bool is_default = strcmp(path, CONFIG_CONTROL_DEFAULT) == 0;
 	if (is_default)
 		make_directory(path);
 	if (listen_at(files, &at, group)) {
@@ -259,7 +258,7 @@ files_check(
 		    problems);
 	check_place(path, "audit_log", config_text(config, gateway->audit_log),
 	    problems);
-	if (strcmp(control, CONTROL_DEFAULT) != 0)
+	if (strcmp(control, CONFIG_CONTROL_DEFAULT) != 0)
 		check_place(path, "control", control, problems);
 	if (!find_group(group, &gid))
 		problems_error(problems,

@@ -19,8 +19,7 @@
 
 /* Connections wait here while a worker is replaced; the kernel cuts it to
  * net.core.somaxconn. */
-#define BACKLOG	  4096
-#define SLOTS_MAX 64
+#define BACKLOG 4096
 
 static bool
 set_option(int fd, int level, int option, int value)
@@ -104,7 +103,7 @@ listeners_open(struct listeners *listeners, const struct config *config,
     char out_why[LISTEN_WHY_MAX])
 {
 	*listeners = (struct listeners){.n_slots = config->gateway.workers};
-	ENSURE(listeners->n_slots <= SLOTS_MAX);
+	ENSURE(listeners->n_slots <= CONFIG_WORKERS_MAX);
 	collect_addresses(listeners, config);
 	size_t n = (size_t)listeners->n_addresses * listeners->n_slots;
 	listeners->fds = malloc((n == 0 ? 1 : n) * sizeof(int));
@@ -148,7 +147,7 @@ listeners_fd(const struct listeners *listeners, uint32_t address, uint32_t slot)
  * return its slot", then "return the last". */
 static unsigned short
 write_program(const uint32_t *slots, uint32_t n,
-    struct sock_filter out_code[2 * SLOTS_MAX + 1])
+    struct sock_filter out_code[2 * CONFIG_WORKERS_MAX + 1])
 {
 	unsigned short len = 0;
 	out_code[len++] = (struct sock_filter)BPF_STMT(
@@ -169,14 +168,14 @@ write_program(const uint32_t *slots, uint32_t n,
 bool
 listeners_steer(const struct listeners *listeners, const bool *live)
 {
-	uint32_t slots[SLOTS_MAX];
+	uint32_t slots[CONFIG_WORKERS_MAX];
 	uint32_t n = 0;
 	for (uint32_t i = 0; i < listeners->n_slots; i++)
 		if (live[i])
 			slots[n++] = i;
 	if (n == 0)
 		return true;
-	struct sock_filter code[2 * SLOTS_MAX + 1];
+	struct sock_filter code[2 * CONFIG_WORKERS_MAX + 1];
 	struct sock_fprog program = {write_program(slots, n, code), code};
 	bool done = true;
 	for (uint32_t i = 0; i < listeners->n_addresses; i++)

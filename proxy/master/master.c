@@ -87,8 +87,8 @@ master_fail(struct master *master, const char *format, ...)
 void
 master_steer(struct master *master)
 {
-	bool live[64] = {0};
-	ENSURE(master->areas.n_slots <= 64);
+	bool live[CONFIG_WORKERS_MAX] = {0};
+	ENSURE(master->areas.n_slots <= CONFIG_WORKERS_MAX);
 	for (uint32_t i = 0; i < master->areas.n_slots; i++) {
 		const struct child *worker = master_worker(master, i);
 		live[i] = worker->ready && !worker->full && !worker->hung;
@@ -101,18 +101,12 @@ master_steer(struct master *master)
 /* --- one step ------------------------------------------------------------- */
 
 static uint64_t
-earliest(uint64_t a, uint64_t b)
-{
-	return a < b ? a : b;
-}
-
-static uint64_t
 step_children(struct master *master, uint64_t now_ms)
 {
 	uint64_t next_ms = UINT64_MAX;
 	for (uint32_t i = 0; i < master->n_children; i++)
-		next_ms =
-		    earliest(next_ms, child_step(&master->children[i], now_ms));
+		next_ms = clock_earliest(
+		    next_ms, child_step(&master->children[i], now_ms));
 	return next_ms;
 }
 
@@ -159,20 +153,20 @@ master_step(struct master *master)
 	master->woken = false;
 	step_start(master, now_ms);
 	uint64_t next_ms = step_children(master, now_ms);
-	next_ms = earliest(next_ms, step_watch(master, now_ms));
-	next_ms = earliest(next_ms, reload_step(master, now_ms));
-	next_ms = earliest(next_ms, pulse_hearts(master, now_ms));
-	next_ms = earliest(next_ms, pulse_tickets(master, now_ms));
-	next_ms = earliest(next_ms, step_expiry(master, now_ms));
-	next_ms = earliest(next_ms, notify_step(&master->notify, now_ms));
+	next_ms = clock_earliest(next_ms, step_watch(master, now_ms));
+	next_ms = clock_earliest(next_ms, reload_step(master, now_ms));
+	next_ms = clock_earliest(next_ms, pulse_hearts(master, now_ms));
+	next_ms = clock_earliest(next_ms, pulse_tickets(master, now_ms));
+	next_ms = clock_earliest(next_ms, step_expiry(master, now_ms));
+	next_ms = clock_earliest(next_ms, notify_step(&master->notify, now_ms));
 	if (master_is_stopping(master))
-		next_ms = earliest(next_ms, stop_step(master, now_ms));
+		next_ms = clock_earliest(next_ms, stop_step(master, now_ms));
 	if (master->state == MASTER_STOPPED) {
 		uv_stop(&master->loop);
 		return;
 	}
 	/* Seldom more than needed, and how a pause is noticed. */
-	next_ms = earliest(next_ms, now_ms + TICK_MS);
+	next_ms = clock_earliest(next_ms, now_ms + TICK_MS);
 	master->planned_ms = next_ms;
 	uint64_t delay_ms = next_ms > now_ms ? next_ms - now_ms : 0;
 	/* libuv's own clock stood still during this turn. */

@@ -8,10 +8,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "proxy/base/parse.h"
+#include "proxy/ipc/clock.h"
 
 /* An absolute path, or "@name" in the abstract name space. */
 static bool
@@ -92,12 +92,9 @@ notify_send(struct notify *notify, const char *format, ...)
 void
 notify_reloading(struct notify *notify)
 {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	uint64_t us =
-	    (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 	notify_send(notify,
-	    "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reloading", us);
+	    "RELOADING=1\nMONOTONIC_USEC=%" PRIu64 "\nSTATUS=reloading",
+	    clock_us());
 }
 
 void

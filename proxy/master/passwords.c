@@ -11,7 +11,7 @@
 
 /* The end of the line is not the password's. */
 static struct span
-first_line(struct span text)
+without_line_end(struct span text)
 {
 	while (text.len > 0 && (text.data[text.len - 1] == '\n' ||
 				   text.data[text.len - 1] == '\r'))
@@ -26,7 +26,7 @@ load(struct secret *password, const char *path, struct problems *problems)
 
 	if (!compile_read(path, &text, problems))
 		return;
-	struct span line = first_line(span_secret(&text));
+	struct span line = without_line_end(span_secret(&text));
 	if (line.len == 0 || line.len > CHECK_PASSWORD_MAX ||
 	    !imap_is_quotable(line))
 		problems_error(problems,

@@ -14,17 +14,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#if defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || \
-    __has_feature(memory_sanitizer)
-#define PRIVILEGE_SANITIZED 1
-#endif
-#elif defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define PRIVILEGE_SANITIZED 1
-#endif
-#ifndef PRIVILEGE_SANITIZED
-#define PRIVILEGE_SANITIZED 0
-#endif
+#include "proxy/ipc/role.h"
 
 #define CAPABILITY(name) (UINT64_C(1) << (name))
 #define CAPABILITIES_MASTER                                         \
@@ -89,7 +79,7 @@ privilege_protect_memory(void)
 {
 	struct rlimit none = {0, 0};
 	(void)setrlimit(RLIMIT_CORE, &none);
-	if (!PRIVILEGE_SANITIZED)
+	if (!ROLE_SANITIZED)
 		(void)prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 

@@ -2,8 +2,7 @@
 /* See pulse.h. Called by the master. */
 #include "proxy/master/pulse.h"
 
-#include <time.h>
-
+#include "proxy/ipc/clock.h"
 #include "proxy/master/brief.h"
 #include "proxy/master/master.h"
 #include "proxy/master/report.h"
@@ -80,21 +79,14 @@ pulse_hearts(struct master *master, uint64_t now_ms)
 	return now_ms + LOOK_MS;
 }
 
-static uint64_t
-realtime_ms(void)
-{
-	struct timespec now;
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
-
 /* Of the fleet: what counts is the time of day, not how long we run. */
 static void
 derive_ring(struct master *master, uint32_t i)
 {
 	const struct config *config = master_config(master);
 	const struct config_tls *tls = config_tls_at(config, i);
-	uint64_t slice = ticket_slice(realtime_ms(), tls->ticket_rotation_ms);
+	uint64_t slice =
+	    ticket_slice(clock_realtime_us() / 1000, tls->ticket_rotation_ms);
 	if (slice == master->slices[i])
 		return;
 	ticket_ring_derive(&areas_tickets(&master->areas)->rings[i],

@@ -54,13 +54,12 @@ refuse_restart_keys(struct master *master, struct compiled *compiled)
 		master_config(master), builder_config(compiled->builder), &out))
 		return true;
 	names[out.len] = '\0';
-	for (char *line = names; line[0] != '\0';) {
-		size_t len = strcspn(line, "\n");
+	const char *lines = names;
+	struct span line;
+	while (problems_next(&lines, &line))
 		problems_error(&compiled->problems,
 		    "%s: %.*s cannot change without a restart", master->path,
-		    (int)len, line);
-		line += len + (line[len] == '\n');
-	}
+		    (int)line.len, (const char *)line.data);
 	return false;
 }
 

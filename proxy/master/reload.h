@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A new configuration while sessions go on (DESIGN section 3): compiled aside;
- * on any error nothing changes. Then the keeper gets the keys, and when it has
- * them the others get the snapshot.
+ * A new configuration while sessions go on: compiled aside; on any error
+ * nothing changes. Then the keeper gets the keys, and when it has them the
+ * others get the snapshot.
  */
 #ifndef MASTER_RELOAD_H
 #define MASTER_RELOAD_H

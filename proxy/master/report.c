@@ -3,7 +3,6 @@
  * never waits for a log. */
 #include "proxy/master/report.h"
 
-#include <string.h>
 #include <sys/wait.h>
 
 #include "config/config.h"
@@ -30,46 +29,31 @@ report_text(struct master *master, enum event_kind kind, const char *text)
 	send_event(master, &event);
 }
 
-static void
-send_lines(
-    struct master *master, enum event_kind kind, int level, const char *lines)
+void
+report_lines(struct master *master, enum event_kind kind, const char *lines)
 {
-	while (lines != NULL && lines[0] != '\0') {
-		size_t len = strcspn(lines, "\n");
+	struct span line;
+	while (problems_next(&lines, &line)) {
 		struct event event;
-		event_begin_level(&event, kind, level);
-		event_text(&event, FIELD_TEXT, span_of(lines, len));
+		event_begin(&event, kind);
+		event_text(&event, FIELD_TEXT, line);
 		send_event(master, &event);
-		lines += len + (lines[len] == '\n');
-	}
-}
-
-static void
-report_refused(struct master *master, const char *lines)
-{
-	while (lines != NULL && lines[0] != '\0') {
-		size_t len = strcspn(lines, "\n");
-		struct event event;
-		event_begin_level(&event, EVENT_CERTIFICATE, LEVEL_ERROR);
-		event_str(&event, FIELD_STATE, "refused");
-		event_text(&event, FIELD_TEXT, span_of(lines, len));
-		send_event(master, &event);
-		lines += len + (lines[len] == '\n');
 	}
 }
 
 void
 report_faults(struct master *master, const struct problems *faults)
 {
-	report_refused(master, faults->errors);
+	const char *lines = faults->errors;
+	struct span line;
+	while (problems_next(&lines, &line)) {
+		struct event event;
+		event_begin_level(&event, EVENT_CERTIFICATE, LEVEL_ERROR);
+		event_str(&event, FIELD_STATE, "refused");
+		event_text(&event, FIELD_TEXT, line);
+		send_event(master, &event);
+	}
 	report_lines(master, EVENT_WARNING, faults->warnings);
-}
-
-void
-report_lines(struct master *master, enum event_kind kind, const char *lines)
-{
-	int level = kind == EVENT_PROBLEM ? LEVEL_ERROR : LEVEL_WARN;
-	send_lines(master, kind, level, lines);
 }
 
 void

@@ -12,13 +12,14 @@
 
 static void
 answer(struct master *master, uint64_t number, enum request_reply reply,
-    const char *text, size_t len)
+    struct span text)
 {
 	struct message message = {
 	    .type = MESSAGE_REPLY, .slot = reply, .arg = number};
 	message.len =
-	    (uint32_t)(len < CHANNEL_BODY_MAX ? len : CHANNEL_BODY_MAX);
-	memcpy(message.body, text, message.len);
+	    (uint32_t)(text.len < CHANNEL_BODY_MAX ? text.len
+						   : CHANNEL_BODY_MAX);
+	memcpy(message.body, text.data, message.len);
 	child_send(master_child(master, CHILD_OBSERVER), &message);
 }
 
@@ -26,7 +27,7 @@ static void
 answer_text(struct master *master, uint64_t number, enum request_reply reply,
     const char *text)
 {
-	answer(master, number, reply, text, strlen(text));
+	answer(master, number, reply, span_str(text));
 }
 
 /* A reload that is under way may have read what is asked for, or not; one more
@@ -180,11 +181,9 @@ request_take(struct child *child, const struct message *message)
 static void
 answer_lines(struct master *master, uint64_t number, const char *lines)
 {
-	for (int i = 0; i < 100 && lines != NULL && lines[0] != '\0'; i++) {
-		size_t len = strcspn(lines, "\n");
-		answer(master, number, REPLY_LINE, lines, len);
-		lines += len + (lines[len] == '\n');
-	}
+	struct span line;
+	for (int i = 0; i < 100 && problems_next(&lines, &line); i++)
+		answer(master, number, REPLY_LINE, line);
 }
 
 static void

@@ -21,10 +21,6 @@
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/role.h"
 
-#ifndef SALLYPORT_LIBEXEC
-#define SALLYPORT_LIBEXEC "/usr/local/libexec/sallyport"
-#endif
-
 /* exec_fd must not be where the channel goes. */
 #define LOWEST_FD 10
 

@@ -1,8 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Notices that certificate files changed. inotify on their directories (and
- * those of every symbolic link on the way to them, and those these lead to)
- * only says when to look; what counts is
+ * Notices that files changed which the configuration names: certificates and
+ * keys, authorities and revocation lists of clients, authorities of backends,
+ * ticket secrets, routes, passwords of checks. Networks are not among them:
+ * they are read again by hand.
+ *
+ * inotify on their directories (and those of every symbolic link on the way to
+ * them, and those these lead to) only says when to look; what counts is
  * stat(2), also asked every 30 s, since inotify sees no network file system.
  * A change is reported once it has been quiet for half a second, and once.
  */
@@ -23,9 +27,8 @@ struct watch {
 	uint64_t look_ms;	     /* CLOCK_MONOTONIC of the next look */
 };
 
-/* What stat(2) says of every file of certificates, ours and clients', and of
- * ticket secrets, as a hash. Taken
- * before the files are read, a change meanwhile is noticed later. */
+/* What stat(2) says of every one of these files, as a hash. Taken before they
+ * are read, a change meanwhile is noticed later. */
 uint64_t watch_signature(const struct config *config);
 
 void watch_init(struct watch *watch);

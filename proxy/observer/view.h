@@ -13,7 +13,7 @@
 #include "proxy/ipc/slot.h"
 #include "proxy/limits/limiter.h"
 
-#define VIEW_SLOTS_MAX 64 /* workers of config_gateway */
+#define VIEW_SLOTS_MAX CONFIG_WORKERS_MAX
 
 struct mapping {
 	const void *data; /* NULL: not received */

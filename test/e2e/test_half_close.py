@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""How sessions end: each direction for itself, and truncation is told apart
-(DESIGN section 4, PROTOCOL 2.6)."""
+"""How sessions end: each direction for itself, and truncation is told apart."""
 import threading
 
 import pytest

@@ -13,7 +13,7 @@ from support.gateway import backend, memory_of
 SESSIONS = 20
 BLOCK = bytes(range(256)) * 256
 TOTAL = 200 << 20
-PER_SESSION = 100 * 1024        # DESIGN section 5: at most 80 KB
+PER_SESSION = 100 * 1024        # at most 80 KB are held of a stalled one
 
 
 class Flood(Backend):
