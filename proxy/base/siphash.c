@@ -47,26 +47,47 @@ absorb(uint64_t v[4], uint64_t word)
 	v[0] ^= word;
 }
 
-uint64_t
-siphash(const struct siphash_key *key, struct span data)
+static inline void
+begin(uint64_t v[4], const struct siphash_key *key)
 {
-	uint64_t v[4] = {
-	    key->k0 ^ UINT64_C(0x736f6d6570736575),
-	    key->k1 ^ UINT64_C(0x646f72616e646f6d),
-	    key->k0 ^ UINT64_C(0x6c7967656e657261),
-	    key->k1 ^ UINT64_C(0x7465646279746573),
-	};
-	size_t whole = data.len / 8;
-	uint64_t word;
+	v[0] = key->k0 ^ UINT64_C(0x736f6d6570736575);
+	v[1] = key->k1 ^ UINT64_C(0x646f72616e646f6d);
+	v[2] = key->k0 ^ UINT64_C(0x6c7967656e657261);
+	v[3] = key->k1 ^ UINT64_C(0x7465646279746573);
+}
 
-	for (size_t i = 0; i < whole; i++) {
-		memcpy(&word, data.data + 8 * i, sizeof(word));
-		absorb(v, le64toh(word));
-	}
-	absorb(v, load(data.data + 8 * whole, data.len % 8) |
-		      (uint64_t)(data.len & 0xff) << 56);
+/* The last octets, less than eight, under the length of all. */
+static inline uint64_t
+end(uint64_t v[4], uint64_t rest, size_t len)
+{
+	absorb(v, rest | (uint64_t)(len & 0xff) << 56);
 	v[2] ^= 0xff;
 	for (int i = 0; i < 4; i++)
 		compress(v);
 	return v[0] ^ v[1] ^ v[2] ^ v[3];
+}
+
+uint64_t
+siphash(const struct siphash_key *key, struct span data)
+{
+	size_t whole = data.len / 8;
+	uint64_t v[4], word;
+
+	begin(v, key);
+	for (size_t i = 0; i < whole; i++) {
+		memcpy(&word, data.data + 8 * i, sizeof(word));
+		absorb(v, le64toh(word));
+	}
+	return end(v, load(data.data + 8 * whole, data.len % 8), data.len);
+}
+
+uint64_t
+siphash_short(
+    const struct siphash_key *key, uint64_t first, uint64_t rest, uint8_t len)
+{
+	uint64_t v[4];
+
+	begin(v, key);
+	absorb(v, first);
+	return end(v, rest, len);
 }

@@ -22,4 +22,9 @@ struct siphash_key siphash_key_of(const uint8_t octets[SIPHASH_KEY_LEN]);
 
 uint64_t siphash(const struct siphash_key *key, struct span data);
 
+/* The same of 15 octets at most: the first eight, then the others, each read as
+ * little-endian. */
+uint64_t siphash_short(
+    const struct siphash_key *key, uint64_t first, uint64_t rest, uint8_t len);
+
 #endif

@@ -21,24 +21,31 @@
 static const struct config_rate fair_rate = {.count = 12, .period_ms = 1000};
 #define FAIR_BURST 20
 
-/* The rungs of an address, hashed once. */
+/* The rungs of an address, hashed and looked up once. */
 struct ladder {
 	uint32_t n;
 	struct rung rungs[LADDER_MAX];
-	uint64_t hashes[LADDER_MAX];
+	struct limiter_place places[LADDER_MAX];
+	uint64_t intervals[LADDER_MAX]; /* of connections, ns */
 };
 
 static void
 climb(const struct limiter *limiter, const struct config *config,
     const struct addr *addr, struct ladder *out)
 {
+	uint64_t interval =
+	    gcra_interval(&config->limits.connect_rate_per_ip, 1);
+
 	out->n = ladder_rungs(config, addr, out->rungs);
 	for (uint32_t i = 0; i < out->n; i++) {
-		out->hashes[i] = limiter_rung_hash(limiter, &out->rungs[i]);
-		limiter_expect(limiter, out->hashes[i]);
+		out->places[i].hash =
+		    limiter_rung_hash(limiter, &out->rungs[i]);
+		limiter_expect(limiter, out->places[i].hash);
 	}
 	for (uint32_t i = 0; i < out->n; i++)
-		limiter_expect_entry(limiter, out->hashes[i]);
+		out->places[i] = limiter_look(limiter, out->places[i].hash);
+	for (uint32_t i = 0; i < out->n; i++)
+		out->intervals[i] = gcra_share(interval, out->rungs[i].factor);
 }
 
 static bool
@@ -47,7 +54,7 @@ is_banned(
 {
 	for (uint32_t i = 0; i < ladder->n; i++) {
 		const struct limiter_entry *entry =
-		    limiter_find(limiter, ladder->hashes[i]);
+		    limiter_seen(limiter, &ladder->places[i]);
 		if (entry != NULL && limiter_ban_left(entry, now_ms) > 0)
 			return true;
 	}
@@ -56,7 +63,7 @@ is_banned(
 
 static enum limiter_verdict
 hold_rungs(struct limiter *limiter, const struct config *config,
-    const struct ladder *ladder, uint64_t now_ms, struct limiter_hold *hold,
+    struct ladder *ladder, uint64_t now_ms, struct limiter_hold *hold,
     uint32_t *out_overflows)
 {
 	enum limiter_verdict verdict = LIMITER_ADMIT;
@@ -64,8 +71,8 @@ hold_rungs(struct limiter *limiter, const struct config *config,
 	for (uint32_t i = 0; i < ladder->n; i++) {
 		uint64_t limit = (uint64_t)config->limits.connections_per_ip *
 				 ladder->rungs[i].factor;
-		switch (limiter_hold_rung(limiter, hold, ladder->hashes[i],
-		    &ladder->rungs[i], limit, now_ms)) {
+		switch (limiter_hold_rung(limiter, hold, &ladder->places[i],
+		    &ladder->rungs[i], limit, ladder->intervals[i], now_ms)) {
 		case ADD_GOOD:
 			break;
 		case ADD_OVER:
@@ -82,32 +89,45 @@ hold_rungs(struct limiter *limiter, const struct config *config,
 	return verdict;
 }
 
-/* On all rungs or on none. */
+/* A place that was made for this connection was charged with it. */
+static bool
+take_rung(struct limiter *limiter, const struct config *config,
+    struct ladder *ladder, const struct limiter_hold *hold, uint32_t i,
+    uint64_t now_ns)
+{
+	uint64_t burst = (uint64_t)config->limits.connect_burst_per_ip *
+			 ladder->rungs[i].factor;
+	struct limiter_place *place = &ladder->places[i];
+
+	if (hold->entries[i] == LIMITER_NONE || place->is_charged)
+		return true;
+	place->is_charged =
+	    gcra_take(limiter_connects_at(limiter, hold->entries[i]),
+		ladder->intervals[i], burst, now_ns);
+	return place->is_charged;
+}
+
 static bool
 take_rate(struct limiter *limiter, const struct config *config,
-    const struct rung *rungs, const struct limiter_hold *hold, uint64_t now_ns)
+    struct ladder *ladder, const struct limiter_hold *hold, uint64_t now_ns)
 {
-	const struct config_limits *limits = &config->limits;
-
-	for (uint32_t i = 0; i < hold->n; i++) {
-		uint64_t burst =
-		    (uint64_t)limits->connect_burst_per_ip * rungs[i].factor;
-		if (hold->entries[i] == LIMITER_NONE ||
-		    gcra_take(limiter_connects_at(limiter, hold->entries[i]),
-			gcra_interval(
-			    &limits->connect_rate_per_ip, rungs[i].factor),
-			burst, now_ns))
-			continue;
-		while (i-- > 0) {
-			if (hold->entries[i] != LIMITER_NONE)
-				gcra_give_back(limiter_connects_at(
-						   limiter, hold->entries[i]),
-				    gcra_interval(&limits->connect_rate_per_ip,
-					rungs[i].factor));
-		}
-		return false;
-	}
+	for (uint32_t i = 0; i < hold->n; i++)
+		if (!take_rung(limiter, config, ladder, hold, i, now_ns))
+			return false;
 	return true;
+}
+
+/* Who is refused is charged on no rung. */
+static void
+give_back_rate(struct limiter *limiter, const struct ladder *ladder,
+    const struct limiter_hold *hold)
+{
+	for (uint32_t i = 0; i < hold->n; i++)
+		if (hold->entries[i] != LIMITER_NONE &&
+		    ladder->places[i].is_charged)
+			gcra_give_back(
+			    limiter_connects_at(limiter, hold->entries[i]),
+			    ladder->intervals[i]);
 }
 
 enum limiter_verdict
@@ -128,9 +148,10 @@ limiter_enter(struct limiter *limiter, const struct config *config,
 	if (banned)
 		verdict = LIMITER_BANNED;
 	if (verdict == LIMITER_ADMIT &&
-	    !take_rate(
-		limiter, config, ladder.rungs, out_hold, now_ms * GCRA_NS))
+	    !take_rate(limiter, config, &ladder, out_hold, now_ms * GCRA_NS))
 		verdict = LIMITER_RATE;
+	if (verdict != LIMITER_ADMIT)
+		give_back_rate(limiter, &ladder, out_hold);
 	if (verdict != LIMITER_ADMIT && !force)
 		limiter_release(limiter, out_hold);
 	return verdict;
@@ -150,7 +171,7 @@ limiter_peek(const struct limiter *limiter, const struct config *config,
 	for (uint32_t i = 0; i < ladder.n; i++) {
 		uint64_t factor = ladder.rungs[i].factor;
 		const struct limiter_entry *entry =
-		    limiter_find(limiter, ladder.hashes[i]);
+		    limiter_seen(limiter, &ladder.places[i]);
 		if (entry == NULL)
 			continue;
 		if (limiter_connections(limiter, entry) >=

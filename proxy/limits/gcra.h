@@ -17,13 +17,20 @@
 /* Nothing is counted further ahead than this: ten days. */
 #define GCRA_AHEAD_MAX (UINT64_C(864000) * 1000 * GCRA_NS)
 
+/* Of the interval of a rate, that of the rate times factor. */
+static inline uint64_t
+gcra_share(uint64_t interval, uint64_t factor)
+{
+	uint64_t ns = factor == 1 ? interval : interval / factor;
+
+	return ns == 0 ? 1 : ns;
+}
+
 /* ns per event of rate times factor, at least 1. */
 static inline uint64_t
 gcra_interval(const struct config_rate *rate, uint64_t factor)
 {
-	uint64_t ns = rate->period_ms * GCRA_NS / rate->count / factor;
-
-	return ns == 0 ? 1 : ns;
+	return gcra_share(rate->period_ms * GCRA_NS / rate->count, factor);
 }
 
 /* Events that have not leaked out yet, rounded up. */
@@ -41,10 +48,11 @@ gcra_take(
     _Atomic uint64_t *word, uint64_t interval, uint64_t burst, uint64_t now_ns)
 {
 	uint64_t full = atomic_load_explicit(word, memory_order_relaxed);
-	uint64_t ahead = interval > GCRA_AHEAD_MAX / burst ? GCRA_AHEAD_MAX
-							   : interval * burst;
-	uint64_t next;
+	uint64_t ahead, next;
 
+	if (__builtin_mul_overflow(interval, burst, &ahead) ||
+	    ahead > GCRA_AHEAD_MAX)
+		ahead = GCRA_AHEAD_MAX;
 	do {
 		next = (full > now_ns ? full : now_ns) + interval;
 		if (next - now_ns > ahead)

@@ -4,7 +4,8 @@
  * Who is evicted stands in victim.c, what is decided in decide.c and logins.c.
  *
  * Invariant: a key that is a slot's mark is changed by that slot only, until
- * the master frees it; columns are never written but by adding and taking back.
+ * the master frees it; columns are never written but by adding and taking back,
+ * and by whoever fills the entry behind its mark.
  * Two slots that claim the same key at the same time may both succeed: sums go
  * over all entries of a set with the key, so no connection is lost, and the
  * later one is given up as soon as it is seen.
@@ -14,6 +15,7 @@
 #include <string.h>
 
 #include "proxy/base/ensure.h"
+#include "proxy/limits/gcra.h"
 #include "proxy/limits/set.h"
 
 #define MARKS_SIZE  (LIMITER_MARKS * sizeof(uint16_t))
@@ -151,11 +153,10 @@ hash_key(uint64_t hash)
 uint64_t
 limiter_rung_hash(const struct limiter *limiter, const struct rung *rung)
 {
-	uint8_t text[11] = {LIMITER_PREFIX, rung->family, rung->bits};
+	uint64_t rest = LIMITER_PREFIX | (uint64_t)rung->family << 8 |
+			(uint64_t)rung->bits << 16;
 
-	memcpy(text + 3, &rung->name, sizeof(rung->name));
-	uint64_t hash = siphash(&limiter->key, span_of(text, sizeof(text)));
-	return hash_key(hash);
+	return hash_key(siphash_short(&limiter->key, rung->name, rest, 11));
 }
 
 uint64_t
@@ -181,6 +182,37 @@ limiter_find(const struct limiter *limiter, uint64_t hash)
 	uint32_t index = find(limiter, hash);
 
 	return index == LIMITER_NONE ? NULL : entry_at(limiter, index);
+}
+
+void
+limiter_expect(const struct limiter *limiter, uint64_t hash)
+{
+	const uint8_t *set = set_at(limiter, set_of(limiter, hash));
+
+	__builtin_prefetch(set, 1);
+	__builtin_prefetch(set + LINE, 1);
+}
+
+struct limiter_place
+limiter_look(const struct limiter *limiter, uint64_t hash)
+{
+	uint32_t index = find(limiter, hash);
+	struct limiter_place place = {
+	    .hash = hash, .index = index, .found = index != LIMITER_NONE};
+
+	if (!place.found)
+		place.index = victim_guess(limiter, set_of(limiter, hash));
+	__builtin_prefetch(entry_at(limiter, place.index), 1);
+	return place;
+}
+
+struct limiter_entry *
+limiter_seen(const struct limiter *limiter, const struct limiter_place *place)
+{
+	return place->found &&
+		       atomic_load(key_at(limiter, place->index)) == place->hash
+		   ? entry_at(limiter, place->index)
+		   : NULL;
 }
 
 static uint32_t
@@ -265,71 +297,114 @@ fill(struct limiter_entry *entry, const struct rung *rung)
 	SET(n_marks, 0);
 }
 
-/* Another slot made the same entry at the same time: the first one stays. */
-static uint32_t
-settle(struct limiter *limiter, uint32_t mine, uint64_t hash)
+static void
+count_eviction(struct limiter *limiter)
 {
-	uint32_t first = find(limiter, hash);
+	_Atomic uint64_t *n = limiter->evictions;
 
-	if (first == LIMITER_NONE || first == mine)
-		return mine;
-	if (evict(limiter, mine))
-		atomic_store(key_at(limiter, mine), 0);
-	return first;
+	/* Of this slot alone. */
+	if (n != NULL)
+		atomic_store_explicit(n,
+		    atomic_load_explicit(n, memory_order_relaxed) + 1,
+		    memory_order_relaxed);
+}
+
+/* What a new entry begins with. */
+struct beginning {
+	const struct rung *rung; /* NULL: a user */
+	uint64_t connects;
+	uint16_t own; /* connections of this slot */
+};
+
+/* Puts the hash in the place of whoever is there. While the key is our mark,
+ * nobody else counts here. */
+static bool
+replace(struct limiter *limiter, uint32_t index, uint64_t hash,
+    const struct beginning *with)
+{
+	struct limiter_entry *entry = entry_at(limiter, index);
+
+	if (!is_used(limiter, index))
+		atomic_store(used_flag(limiter, index), 1);
+	bool in_use = atomic_load(key_at(limiter, index)) != 0;
+	if (!evict(limiter, index))
+		return false;
+	if (in_use)
+		count_eviction(limiter);
+	fill(entry, with->rung);
+	atomic_store_explicit(limiter_connects_at(limiter, index),
+	    with->connects, memory_order_relaxed);
+	if (with->own > 0)
+		SET(columns[2 * limiter->slot], with->own);
+	atomic_store(key_at(limiter, index), hash);
+	return true;
 }
 
 /* LIMITER_NONE: no room. */
 static uint32_t
-claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
-    uint64_t now_ms)
+claim(struct limiter *limiter, struct limiter_place *place,
+    const struct beginning *with, uint64_t now_ms)
 {
-	for (int i = 0; i < CLAIM_TRIES; i++) {
-		uint32_t index = find(limiter, hash);
+	uint64_t hash = place->hash;
+	uint32_t index = place->index;
+
+	place->is_charged = false;
+	if (limiter_seen(limiter, place) != NULL)
+		return index;
+	place->is_charged = !place->found &&
+			    victim_is_it(limiter, index, now_ms) &&
+			    replace(limiter, index, hash, with);
+	for (int i = 0; i < CLAIM_TRIES && !place->is_charged; i++) {
+		index = find(limiter, hash);
 		if (index != LIMITER_NONE)
 			return index;
 		index = victim_choose(limiter, set_of(limiter, hash), now_ms);
 		if (index == LIMITER_NONE)
 			return LIMITER_NONE;
-		if (!is_used(limiter, index))
-			atomic_store(used_flag(limiter, index), 1);
-		bool in_use = atomic_load(key_at(limiter, index)) != 0;
-		if (!evict(limiter, index))
-			continue;
-		if (in_use && limiter->evictions != NULL)
-			atomic_fetch_add_explicit(
-			    limiter->evictions, 1, memory_order_relaxed);
-		fill(entry_at(limiter, index), rung);
-		atomic_store_explicit(limiter_connects_at(limiter, index), 0,
-		    memory_order_relaxed);
-		atomic_store(key_at(limiter, index), hash);
-		return settle(limiter, index, hash);
+		place->is_charged = replace(limiter, index, hash, with);
 	}
-	return LIMITER_NONE;
+	return place->is_charged ? index : LIMITER_NONE;
+}
+
+/* Another slot made the same entry at the same time: the first one stays. */
+static void
+give_up(struct limiter *limiter, uint32_t index)
+{
+	if (evict(limiter, index))
+		atomic_store(key_at(limiter, index), 0);
 }
 
 struct limiter_entry *
 limiter_claim(struct limiter *limiter, uint64_t hash, const struct rung *rung,
     uint64_t now_ms)
 {
-	uint32_t index = claim(limiter, hash, rung, now_ms);
+	struct limiter_place place = limiter_look(limiter, hash);
+	struct beginning with = {.rung = rung};
+	uint32_t index = claim(limiter, &place, &with, now_ms);
 
-	return index == LIMITER_NONE ? NULL : entry_at(limiter, index);
+	if (index == LIMITER_NONE)
+		return NULL;
+	uint32_t first = find(limiter, hash);
+	if (first != LIMITER_NONE && first != index) {
+		give_up(limiter, index);
+		index = first;
+	}
+	return entry_at(limiter, index);
 }
 
 /* --- columns -------------------------------------------------------------- */
 
-/* What all entries of the set with this key hold. */
+/* What the entries of these ways hold. */
 static uint32_t
-sum_all(const struct limiter *limiter, uint64_t hash, uint32_t which)
+sum_ways(const struct limiter *limiter, uint32_t first, uint32_t ways,
+    uint32_t which)
 {
-	uint32_t first = set_of(limiter, hash);
-	const _Atomic uint64_t *keys = key_at(limiter, first);
 	uint32_t sum = 0;
 
-	for (uint32_t way = 0; way < LIMITER_WAYS; way++)
-		if (atomic_load(&keys[way]) == hash)
-			sum += sum_column(
-			    limiter, entry_at(limiter, first + way), which);
+	for (; ways != 0; ways &= ways - 1)
+		sum += sum_column(limiter,
+		    entry_at(limiter, first + (uint32_t)__builtin_ctz(ways)),
+		    which);
 	return sum;
 }
 
@@ -355,43 +430,54 @@ static void
 take_one(struct limiter *limiter, uint32_t index, uint32_t which)
 {
 	_Atomic uint16_t *column = own_column(limiter, index, which);
+	uint16_t n = atomic_load_explicit(column, memory_order_relaxed);
 
-	/* Zero: a stranger wrote there. */
-	if (atomic_load_explicit(column, memory_order_relaxed) != 0)
-		atomic_fetch_sub(column, 1);
+	/* Nobody else writes there, and whoever reads it a little later keeps
+	 * the entry. Zero: a stranger wrote there. */
+	if (n != 0)
+		atomic_store_explicit(
+		    column, (uint16_t)(n - 1), memory_order_release);
 }
 
-/* Adds to the entry of hash; out_full: its column cannot hold more. */
+/* All that the hash holds, ours among it; 0: another has its place now, or had
+ * it before, and ours is taken back. */
 static uint32_t
-add_connection(struct limiter *limiter, uint64_t hash, const struct rung *rung,
-    uint64_t now_ms, bool *out_full)
+settle(struct limiter *limiter, uint64_t hash, uint32_t index)
 {
-	*out_full = false;
-	for (int i = 0; i < CLAIM_TRIES; i++) {
-		uint32_t index = claim(limiter, hash, rung, now_ms);
-		if (index == LIMITER_NONE)
-			return LIMITER_NONE;
-		*out_full = !add_one(limiter, index, 0);
-		if (*out_full)
-			return LIMITER_NONE;
-		if (atomic_load(key_at(limiter, index)) == hash)
-			return index;
-		take_one(limiter, index, 0);
-	}
-	return LIMITER_NONE;
+	uint32_t first = index - index % LIMITER_WAYS;
+	uint32_t own = 1u << index % LIMITER_WAYS;
+	uint32_t ways = ways_with(limiter, first, hash);
+
+	if ((ways & (0 - ways)) == own)
+		return sum_ways(limiter, first, ways, 0);
+	take_one(limiter, index, 0);
+	if (ways & own)
+		give_up(limiter, index);
+	return 0;
 }
 
 enum limiter_add
 limiter_hold_rung(struct limiter *limiter, struct limiter_hold *hold,
-    uint64_t hash, const struct rung *rung, uint64_t limit, uint64_t now_ms)
+    struct limiter_place *place, const struct rung *rung, uint64_t limit,
+    uint64_t interval_ns, uint64_t now_ms)
 {
-	bool is_full;
-	uint32_t index = add_connection(limiter, hash, rung, now_ms, &is_full);
+	uint32_t *held = &hold->entries[hold->n++];
+	struct beginning with = {rung, now_ms * GCRA_NS + interval_ns, 1};
 
-	hold->entries[hold->n++] = index;
-	if (index == LIMITER_NONE)
-		return is_full ? ADD_OVER : ADD_NO_ROOM;
-	return sum_all(limiter, hash, 0) > limit ? ADD_OVER : ADD_GOOD;
+	for (int i = 0; i < CLAIM_TRIES; i++) {
+		*held = claim(limiter, place, &with, now_ms);
+		if (*held == LIMITER_NONE)
+			return ADD_NO_ROOM;
+		if (!place->is_charged && !add_one(limiter, *held, 0)) {
+			*held = LIMITER_NONE;
+			return ADD_OVER;
+		}
+		uint32_t n = settle(limiter, place->hash, *held);
+		if (n > 0)
+			return n > limit ? ADD_OVER : ADD_GOOD;
+	}
+	*held = LIMITER_NONE;
+	return ADD_NO_ROOM;
 }
 
 struct limiter_entry *
@@ -413,7 +499,9 @@ limiter_hold_preauth(
 		return 0;
 	/* There is room: no column of these exceeds that of connections. */
 	(void)add_one(limiter, index, 1);
-	return sum_all(limiter, atomic_load(key_at(limiter, index)), 1);
+	uint32_t first = index - index % LIMITER_WAYS;
+	uint64_t key = atomic_load(key_at(limiter, index));
+	return sum_ways(limiter, first, ways_with(limiter, first, key), 1);
 }
 
 void

@@ -77,10 +77,21 @@ _Atomic uint64_t *limiter_connects_at(
 _Atomic uint16_t *limiter_marks(
     const struct limiter *limiter, const struct limiter_entry *entry);
 
-/* Hints for the processor: the set of a hash, which is about to be looked at;
- * then the entry in it that will be, found or in its place. */
+/* Where a hash is, or whose place it would take: a hint, nothing holds it. */
+struct limiter_place {
+	uint64_t hash;
+	uint32_t index;
+	bool found;
+	bool is_charged; /* limiter_hold_rung() made it */
+};
+
+/* Tells the processor that its set is about to be looked at. */
 void limiter_expect(const struct limiter *limiter, uint64_t hash);
-void limiter_expect_entry(const struct limiter *limiter, uint64_t hash);
+/* And then that the entry will be. */
+struct limiter_place limiter_look(const struct limiter *limiter, uint64_t hash);
+/* The entry, if it is there; NULL: it wasn't, or isn't any longer. */
+struct limiter_entry *limiter_seen(
+    const struct limiter *limiter, const struct limiter_place *place);
 
 /* Sums over the slots. */
 uint32_t limiter_connections(
@@ -98,10 +109,12 @@ enum limiter_add {
 };
 
 /* One connection more on the next rung of the hold, which has to be released
- * whatever comes back. OVER: more than limit are there now. */
+ * whatever comes back. OVER: more than limit are there now. An entry that has
+ * to be made for it is made with one connection of so many ns in its rate. */
 enum limiter_add limiter_hold_rung(struct limiter *limiter,
-    struct limiter_hold *hold, uint64_t hash, const struct rung *rung,
-    uint64_t limit, uint64_t now_ms);
+    struct limiter_hold *hold, struct limiter_place *place,
+    const struct rung *rung, uint64_t limit, uint64_t interval_ns,
+    uint64_t now_ms);
 
 /* One more before login on that rung; returns how many there are now. */
 uint32_t limiter_hold_preauth(

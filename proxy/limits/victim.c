@@ -54,6 +54,21 @@ struct order {
 	uint64_t words[LIMITER_WAYS];
 };
 
+static inline uint64_t
+aged(const _Atomic uint64_t *connects, uint32_t way)
+{
+	uint64_t full =
+	    atomic_load_explicit(&connects[way], memory_order_relaxed);
+
+	return (full & ~(uint64_t)(LIMITER_WAYS - 1)) | way;
+}
+
+static inline uint64_t
+older(uint64_t a, uint64_t b)
+{
+	return a < b ? a : b;
+}
+
 static struct order
 order_of(const struct limiter *limiter, uint32_t first)
 {
@@ -61,10 +76,7 @@ order_of(const struct limiter *limiter, uint32_t first)
 	struct order order;
 
 	for (uint32_t way = 0; way < LIMITER_WAYS; way++)
-		order.words[way] = (atomic_load_explicit(
-					&connects[way], memory_order_relaxed) &
-				       ~(uint64_t)(LIMITER_WAYS - 1)) |
-				   way;
+		order.words[way] = aged(connects, way);
 	return order;
 }
 
@@ -74,8 +86,33 @@ earliest(const struct order *order)
 	uint64_t least = UINT64_MAX;
 
 	for (uint32_t way = 0; way < LIMITER_WAYS; way++)
-		least = order->words[way] < least ? order->words[way] : least;
+		least = older(order->words[way], least);
 	return (uint32_t)least % LIMITER_WAYS;
+}
+
+uint32_t
+victim_guess(const struct limiter *limiter, uint32_t first)
+{
+	uint32_t index = find_key(limiter, first, 0);
+
+	if (index != LIMITER_NONE)
+		return index;
+	const _Atomic uint64_t *at = limiter_connects_at(limiter, first);
+	uint64_t lower = older(
+	    older(aged(at, 0), aged(at, 1)), older(aged(at, 2), aged(at, 3)));
+	uint64_t upper = older(
+	    older(aged(at, 4), aged(at, 5)), older(aged(at, 6), aged(at, 7)));
+	return first + (uint32_t)older(lower, upper) % LIMITER_WAYS;
+}
+
+bool
+victim_is_it(const struct limiter *limiter, uint32_t index, uint64_t now_ms)
+{
+	return atomic_load(key_at(limiter, index)) == 0 ||
+	       (!is_marked(limiter, index) &&
+		   worth(limiter, index, now_ms) ==
+		       debt(limiter_connects_at(limiter, index),
+			   now_ms * GCRA_NS));
 }
 
 /* Free, and nobody is just taking something back. */
@@ -123,28 +160,4 @@ victim_choose(const struct limiter *limiter, uint32_t first, uint64_t now_ms)
 			break;
 	}
 	return victim;
-}
-
-void
-limiter_expect(const struct limiter *limiter, uint64_t hash)
-{
-	const uint8_t *set = set_at(limiter, set_of(limiter, hash));
-
-	__builtin_prefetch(set, 1);
-	__builtin_prefetch(set + LINE, 1);
-}
-
-void
-limiter_expect_entry(const struct limiter *limiter, uint64_t hash)
-{
-	uint32_t first = set_of(limiter, hash);
-	uint32_t index = find_key(limiter, first, hash);
-
-	if (index == LIMITER_NONE)
-		index = find_key(limiter, first, 0);
-	if (index == LIMITER_NONE) {
-		struct order order = order_of(limiter, first);
-		index = first + earliest(&order);
-	}
-	__builtin_prefetch(entry_at(limiter, index), 1);
 }

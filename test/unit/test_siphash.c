@@ -7,6 +7,9 @@
 #include <stdint.h>
 #include <cmocka.h>
 
+#include <endian.h>
+#include <string.h>
+
 #include "proxy/base/siphash.h"
 
 /* vectors_sip64 of the reference implementation: key 00..0f, message 00..
@@ -44,6 +47,24 @@ test_vectors(void **state)
 }
 
 static void
+test_short(void **state)
+{
+	uint8_t octets[16];
+	uint64_t words[2];
+	(void)state;
+	for (size_t i = 0; i < sizeof(octets); i++)
+		octets[i] = (uint8_t)i;
+	struct siphash_key key = siphash_key_of(octets);
+	memcpy(words, octets, sizeof(words));
+	for (uint8_t n = 8; n < 16; n++)
+		assert_int_equal(
+		    siphash_short(&key, le64toh(words[0]),
+			le64toh(words[1]) & ((UINT64_C(1) << 8 * (n - 8)) - 1),
+			n),
+		    siphash(&key, span_of(octets, n)));
+}
+
+static void
 test_every_bit_of_the_key_counts(void **state)
 {
 	uint8_t octets[SIPHASH_KEY_LEN] = {0};
@@ -63,6 +84,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_vectors),
+	    cmocka_unit_test(test_short),
 	    cmocka_unit_test(test_every_bit_of_the_key_counts),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
