@@ -93,6 +93,7 @@ class Peer:
 
 class Sallyport(Peer):
     name = "sallyport"
+    programs = lib.BUILD
     limits = ""
     workers = 1
 
@@ -141,11 +142,11 @@ pool = mail
 idle_timeout = {IDLE_MINUTES}m
 
 {self.backends()}""")
-        return [lib.BUILD / "sallyport", "-c", conf]
+        return [self.programs / "sallyport", "-c", conf]
 
     @classmethod
     def is_available(cls):
-        return (lib.BUILD / "sallyport").exists()
+        return (cls.programs / "sallyport").exists()
 
     @classmethod
     def version(cls):
@@ -161,6 +162,12 @@ idle_timeout = {IDLE_MINUTES}m
             if title.startswith(b"sallyport: worker"):
                 return pid
         raise lib.Failure("the worker is not found")
+
+
+class SallyportCurrent(Sallyport):
+    name = "sallyport-current"
+    programs = lib.TOP / "build/current"
+    note = "with a current BoringSSL (make BORINGSSL=... BUILD=build/current)"
 
 
 class Haproxy(Peer):
@@ -388,5 +395,6 @@ service anvil {{
 
 
 PEERS = {peer.name: peer for peer in (
-    Sallyport, Haproxy, NginxStream, NginxMail, Hitch, Stunnel, Dovecot)}
+    Sallyport, SallyportCurrent, Haproxy, NginxStream, NginxMail, Hitch,
+    Stunnel, Dovecot)}
 ALIASES = {"nginx": ("nginx-stream", "nginx-mail")}

@@ -23,7 +23,7 @@ def add_ratios(rows):
     columns = range(len(next(iter(rows.values()))["columns"])) if rows else ()
     for i in columns:
         others = [row["columns"][i]["median"] for peer, row in rows.items()
-                  if peer != OURS]
+                  if not peer.startswith(OURS)]
         best = min(others, default=0)
         for row in rows.values():
             cell = row["columns"][i]
