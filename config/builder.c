@@ -100,6 +100,42 @@ builder_text(struct builder *builder, struct span bytes)
 }
 
 void
+text_list_add(
+    struct builder *builder, struct text_list *list, struct span bytes)
+{
+	struct text *texts = reallocarray(
+	    list->texts, (size_t)list->n + 1, sizeof(*list->texts));
+
+	if (texts == NULL)
+		die("out of memory");
+	list->texts = texts;
+	list->texts[list->n++] = builder_text(builder, bytes);
+}
+
+struct items
+text_list_end(struct builder *builder, struct text_list *list)
+{
+	struct items items = builder_items(builder, list->texts, list->n,
+	    sizeof(*list->texts), _Alignof(struct text));
+
+	free(list->texts);
+	*list = (struct text_list){0};
+	return items;
+}
+
+struct items
+builder_copy_texts(
+    struct builder *builder, const struct config *from, struct items items)
+{
+	const struct text *texts = config_items(from, items);
+	struct text_list list = {0};
+
+	for (uint32_t i = 0; i < items.n; i++)
+		text_list_add(builder, &list, config_span(from, texts[i]));
+	return text_list_end(builder, &list);
+}
+
+void
 builder_free(struct builder *builder)
 {
 	if (builder == NULL)

@@ -58,6 +58,22 @@ builder_config(struct builder *builder)
 	return (struct config *)(void *)builder->data;
 }
 
+/* The sections, to be written to; pointers into the image, as above. */
+#define BUILDER_ACCESSOR(name, member)                                         \
+	static inline struct config_##name *builder_##name##_at(               \
+	    struct builder *builder, uint32_t index)                           \
+	{                                                                      \
+		uint32_t off = builder_config(builder)->member.off;            \
+		return (struct config_##name *)(void *)(builder->data + off) + \
+		       index;                                                  \
+	}
+BUILDER_ACCESSOR(listen, listens)
+BUILDER_ACCESSOR(tls, tls)
+BUILDER_ACCESSOR(certificate, certificates)
+BUILDER_ACCESSOR(pool, pools)
+BUILDER_ACCESSOR(backend, backends)
+#undef BUILDER_ACCESSOR
+
 /* An image with nothing in it but a zeroed struct config. */
 struct builder *builder_new(void);
 
@@ -75,6 +91,22 @@ struct items builder_items(struct builder *builder, const void *data, size_t n,
 
 /* Appends the octets and a NUL. An empty span gives {0, 0}. */
 struct text builder_text(struct builder *builder, struct span bytes);
+
+/*
+ * A list of texts, zeroed at first: the texts go to the image one by one, the
+ * array of them behind the last. text_list_end() frees what it holds.
+ */
+struct text_list {
+	struct text *texts; /* heap */
+	uint32_t n;
+};
+void text_list_add(
+    struct builder *builder, struct text_list *list, struct span bytes);
+struct items text_list_end(struct builder *builder, struct text_list *list);
+
+/* A copy of such a list in another image. */
+struct items builder_copy_texts(
+    struct builder *builder, const struct config *from, struct items items);
 
 void builder_free(struct builder *builder);
 

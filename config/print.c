@@ -199,8 +199,7 @@ void
 config_keep_order(struct builder *builder, const struct config *running)
 {
 	const struct config *config = builder_config(builder);
-	struct config_listen *listens =
-	    (void *)(builder->data + config->listens.off);
+	struct config_listen *listens = builder_listen_at(builder, 0);
 	uint32_t n_placed = 0;
 
 	for (uint32_t i = 0; i < running->listens.n; i++) {

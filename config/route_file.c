@@ -177,10 +177,7 @@ route_load_text(struct builder *builder, uint32_t pool, const char *path,
 	sort(&reader);
 	if (reader.n_errors == 0) {
 		struct items routes = place(builder, &reader);
-		struct config_pool *pools =
-		    (void *)(builder->data +
-			     builder_config(builder)->pools.off);
-		pools[pool].routes = routes;
+		builder_pool_at(builder, pool)->routes = routes;
 	}
 	free(reader.rules);
 }

@@ -12,13 +12,12 @@
 #include <string.h>
 
 #include <openssl/err.h>
-#include <openssl/mem.h>
-#include <openssl/sha.h>
 #include <openssl/x509v3.h>
 
 #include "tls/engine.h"
 #include "tls/expected.h"
 #include "tls/policy.h"
+#include "tls/x509.h"
 
 #define CHAIN_MAX 10
 
@@ -167,14 +166,9 @@ static bool
 is_pinned(const struct tls_expected *expected, X509 *leaf)
 {
 	uint8_t hash[SPKI_HASH_LEN];
-	uint8_t *der = NULL;
-	int len = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(leaf), &der);
 
-	if (len <= 0)
-		return false;
-	SHA256(der, (size_t)len, hash);
-	OPENSSL_free(der);
-	return memcmp(hash, expected->pin, sizeof(hash)) == 0;
+	return x509_hash_spki(leaf, hash) &&
+	       memcmp(hash, expected->pin, sizeof(hash)) == 0;
 }
 
 static bool
@@ -228,21 +222,15 @@ check_peer(const struct tls_expected *expected, const SSL *ssl)
 {
 	const STACK_OF(CRYPTO_BUFFER) *sent = SSL_get0_peer_certificates(ssl);
 	size_t n = sent != NULL ? sk_CRYPTO_BUFFER_num(sent) : 0;
-	STACK_OF(X509) *chain = sk_X509_new_null();
-	const char *why = NULL;
+	STACK_OF(X509) *chain = NULL;
+	const char *why;
 
-	if (chain == NULL || n == 0 || n > CHAIN_MAX)
-		why = "no certificate, or too many";
-	for (size_t i = 0; why == NULL && i < n; i++) {
-		X509 *one =
-		    X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(sent, i));
-		if (one == NULL || sk_X509_push(chain, one) == 0) {
-			X509_free(one);
-			why = "a certificate that cannot be read";
-		}
-	}
-	if (why == NULL)
-		why = check_chain(expected, sk_X509_value(chain, 0), chain);
+	if (n == 0 || n > CHAIN_MAX)
+		return "no certificate, or too many";
+	chain = x509_parse_chain(sent);
+	if (chain == NULL)
+		return "a certificate that cannot be read";
+	why = check_chain(expected, sk_X509_value(chain, 0), chain);
 	sk_X509_pop_free(chain, X509_free);
 	return why;
 }
@@ -250,7 +238,7 @@ check_peer(const struct tls_expected *expected, const SSL *ssl)
 static enum ssl_verify_result_t
 on_verify(SSL *ssl, uint8_t *out_alert)
 {
-	struct tls_engine *engine = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_engine *engine = engine_of(ssl);
 	struct tls_stream *stream = engine->current;
 	const char *why = check_peer(stream->expected, ssl);
 
@@ -281,7 +269,7 @@ backend_of(const struct tls_stream *stream)
 static int
 on_session(SSL *ssl, SSL_SESSION *session)
 {
-	struct tls_engine *engine = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_engine *engine = engine_of(ssl);
 	struct tls_backend *backend = backend_of(engine->current);
 
 	if (backend == NULL || backend->expected.chain.n > 0 ||

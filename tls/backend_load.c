@@ -6,57 +6,45 @@
 #include <openssl/err.h>
 #include <openssl/mem.h>
 #include <openssl/pem.h>
-#include <openssl/x509.h>
 
 #include "proxy/base/ensure.h"
+#include "tls/x509.h"
 
 #define AUTHORITIES_MAX 1000
 
-static bool
-is_pem_end(void)
-{
-	uint32_t error = ERR_peek_last_error();
-
-	return ERR_GET_LIB(error) == ERR_LIB_PEM &&
-	       ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-}
-
 static void
-keep(struct builder *builder, struct text *to, X509 *authority)
+keep(struct builder *builder, struct text_list *ders, X509 *authority)
 {
 	uint8_t *der = NULL;
 	int len = i2d_X509(authority, &der);
 
 	ENSURE(len > 0);
-	*to = builder_text(builder, span_of(der, (size_t)len));
+	text_list_add(builder, ders, span_of(der, (size_t)len));
 	OPENSSL_free(der);
 }
 
 const char *
 tls_backend_load_ca(struct builder *builder, uint32_t section, struct span pem)
 {
-	struct text ders[AUTHORITIES_MAX];
-	uint32_t n = 0;
+	struct text_list ders = {0};
 	X509 *next = NULL;
 	BIO *bio = BIO_new_mem_buf(pem.data, (int)pem.len);
 
 	ENSURE(bio != NULL);
 	ERR_clear_error();
-	while (n < AUTHORITIES_MAX &&
+	while (ders.n < AUTHORITIES_MAX &&
 	       (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL) {
-		keep(builder, &ders[n++], next);
+		keep(builder, &ders, next);
 		X509_free(next);
 	}
-	bool at_end = n < AUTHORITIES_MAX && is_pem_end();
+	bool at_end = ders.n < AUTHORITIES_MAX && x509_pem_ended();
+	struct items items = text_list_end(builder, &ders);
 	ERR_clear_error();
 	BIO_free(bio);
 	if (!at_end)
 		return "is damaged or truncated, or holds too many";
-	if (n == 0)
+	if (items.n == 0)
 		return "holds no PEM certificate";
-	struct items items = builder_items(builder, ders, n, sizeof(*ders), 4);
-	struct config_backend *backends =
-	    (void *)(builder->data + builder_config(builder)->backends.off);
-	backends[section].backend_tls_ca_ders = items;
+	builder_backend_at(builder, section)->backend_tls_ca_ders = items;
 	return NULL;
 }

@@ -43,11 +43,7 @@ struct loader {
 static struct config_certificate *
 at(const struct loader *loader, uint32_t i)
 {
-	const struct config *config = builder_config(loader->builder);
-
-	return (struct config_certificate *)(void *)(loader->builder->data +
-						     config->certificates.off) +
-	       i;
+	return builder_certificate_at(loader->builder, i);
 }
 
 static const char *
@@ -95,49 +91,21 @@ append_key(struct loader *loader, uint32_t i, const EVP_PKEY *key)
 	OPENSSL_free(der); /* wipes */
 }
 
-/* Texts first, then the array of them, because both go to the image's end. */
-struct list {
-	struct text *texts;
-	uint32_t n;
-};
-
-static void
-list_add(struct loader *loader, struct list *list, struct span bytes)
-{
-	list->texts = reallocarray(
-	    list->texts, (size_t)list->n + 1, sizeof(*list->texts));
-	ENSURE(list->texts != NULL);
-	list->texts[list->n++] = builder_text(loader->builder, bytes);
-}
-
-static struct items
-list_finish(struct loader *loader, struct list *list)
-{
-	struct items items = {0, 0};
-
-	if (list->n != 0) {
-		items.off = builder_append(loader->builder, list->texts,
-		    sizeof(*list->texts) * list->n, 4);
-		items.n = list->n;
-	}
-	free(list->texts);
-	return items;
-}
-
 static struct items
 store_ders(struct loader *loader, const struct judged *judged)
 {
-	struct list list = {NULL, 0};
+	struct text_list list = {0};
 
 	for (size_t i = 0; i < judged->n_chain; i++) {
 		uint8_t *der = NULL;
 		int len = i2d_X509(judged->chain[i], &der);
 
 		ENSURE(len > 0);
-		list_add(loader, &list, span_of(der, (size_t)len));
+		text_list_add(
+		    loader->builder, &list, span_of(der, (size_t)len));
 		OPENSSL_free(der);
 	}
-	return list_finish(loader, &list);
+	return text_list_end(loader->builder, &list);
 }
 
 static bool
@@ -183,20 +151,20 @@ check_names(const struct loader *loader, uint32_t i,
 static struct items
 store_names(struct loader *loader, uint32_t i, const struct judged *judged)
 {
-	struct list list = {NULL, 0};
+	struct text_list list = {0};
 	uint32_t n_configured = at(loader, i)->names.n;
 	char name[254];
 
 	for (uint32_t n = 0; n < n_configured; n++) {
 		judge_normalise(configured_name(loader, i, n), name);
-		list_add(loader, &list, span_str(name));
+		text_list_add(loader->builder, &list, span_str(name));
 	}
 	for (size_t n = 0; n_configured == 0 && n < judged_n_names(judged);
 	     n++) {
 		if (judged_name(judged, n, name))
-			list_add(loader, &list, span_str(name));
+			text_list_add(loader->builder, &list, span_str(name));
 	}
-	return list_finish(loader, &list);
+	return text_list_end(loader->builder, &list);
 }
 
 /* OCSPResponse ::= SEQUENCE { responseStatus ENUMERATED { successful(0) } ...
@@ -449,17 +417,6 @@ find_running(const struct loader *loader, uint32_t i, struct span *out_key)
 	return NULL;
 }
 
-static struct items
-copy_texts(struct loader *loader, struct items items)
-{
-	const struct text *texts = config_items(loader->running, items);
-	struct list list = {NULL, 0};
-
-	for (uint32_t n = 0; n < items.n; n++)
-		list_add(loader, &list, config_span(loader->running, texts[n]));
-	return list_finish(loader, &list);
-}
-
 static void
 keep_running(struct loader *loader, uint32_t i)
 {
@@ -471,8 +428,9 @@ keep_running(struct loader *loader, uint32_t i)
 
 	if (old == NULL)
 		return;
-	ders = copy_texts(loader, old->ders);
-	names = copy_texts(loader, old->names);
+	ders = builder_copy_texts(loader->builder, loader->running, old->ders);
+	names =
+	    builder_copy_texts(loader->builder, loader->running, old->names);
 	ocsp = builder_text(
 	    loader->builder, config_span(loader->running, old->ocsp_der));
 	to = at(loader, i);

@@ -344,8 +344,7 @@ is_pinned(const struct config *config, const struct config_tls *tls,
 	const struct text *pins = config_items(config, tls->client_pins);
 	char hex[2 * SPKI_HASH_LEN + 1];
 
-	for (size_t i = 0; i < SPKI_HASH_LEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", spki[i]);
+	x509_spki_text(spki, hex);
 	for (uint32_t i = 0; i < tls->client_pins.n; i++) {
 		if (span_equal_nocase(
 			config_span(config, pins[i]), span_str(hex)))
@@ -455,24 +454,6 @@ client_allows_user(const struct client_identity *identity, struct span user)
 
 /* --- all together --------------------------------------------------------- */
 
-static STACK_OF(X509) * parse(const STACK_OF(CRYPTO_BUFFER) * chain)
-{
-	STACK_OF(X509) *parsed = sk_X509_new_null();
-
-	for (size_t i = 0; parsed != NULL && i < sk_CRYPTO_BUFFER_num(chain);
-	     i++) {
-		X509 *x509 =
-		    X509_parse_from_buffer(sk_CRYPTO_BUFFER_value(chain, i));
-
-		if (x509 != NULL && sk_X509_push(parsed, x509) != 0)
-			continue;
-		X509_free(x509);
-		sk_X509_pop_free(parsed, X509_free);
-		parsed = NULL;
-	}
-	return parsed;
-}
-
 static bool
 is_trusted(const struct client_store *store, STACK_OF(X509) * chain,
     int64_t now, struct client_refusal *refusal)
@@ -539,7 +520,7 @@ client_check(const struct client_store *store, const struct config *config,
 	if (store == NULL)
 		return NULL;
 	if (n != 0 && n <= CHAIN_MAX)
-		parsed = parse(chain);
+		parsed = x509_parse_chain(chain);
 	if (parsed == NULL)
 		refuse(out_refusal, SSL_AD_BAD_CERTIFICATE,
 		    "not a certificate, or too many");

@@ -3,7 +3,6 @@
 #include "tls/client_load.h"
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
@@ -25,8 +24,7 @@
 /* One file being read. */
 struct reading {
 	struct builder *builder;
-	struct text *ders;
-	uint32_t n;
+	struct text_list ders;
 	int64_t ends; /* the earliest end of what was read */
 	const char *why;
 };
@@ -35,8 +33,8 @@ static void
 keep(struct reading *reading, uint8_t *der, int len)
 {
 	ENSURE(len > 0);
-	reading->ders[reading->n++] =
-	    builder_text(reading->builder, span_of(der, (size_t)len));
+	text_list_add(
+	    reading->builder, &reading->ders, span_of(der, (size_t)len));
 	OPENSSL_free(der);
 }
 
@@ -81,7 +79,8 @@ next_crl(struct reading *reading, BIO *bio)
 	return true;
 }
 
-/* NULL, or what is wrong with the file. */
+/* NULL, or what is wrong with the file. The path may be in the image: it is
+ * done with before that grows. */
 static const char *
 read_pem(struct reading *reading, const char *path, bool is_crl)
 {
@@ -96,12 +95,12 @@ read_pem(struct reading *reading, const char *path, bool is_crl)
 	bio = BIO_new_mem_buf(file.data, (int)file.len);
 	ENSURE(bio != NULL);
 	ERR_clear_error();
-	while (reading->n < FILE_ITEMS_MAX &&
+	while (reading->ders.n < FILE_ITEMS_MAX &&
 	       (is_crl ? next_crl(reading, bio) : next_ca(reading, bio)))
 		continue;
-	if (ERR_GET_REASON(ERR_peek_last_error()) != PEM_R_NO_START_LINE)
+	if (!x509_pem_ended())
 		reading->why = "is damaged or truncated, or too much";
-	else if (reading->n == 0)
+	else if (reading->ders.n == 0)
 		reading->why = is_crl ? "holds no PEM revocation list"
 				      : "holds no PEM certificate";
 	ERR_clear_error();
@@ -121,11 +120,7 @@ struct place {
 static struct config_tls *
 section_of(const struct place *place)
 {
-	const struct config *config = builder_config(place->builder);
-
-	return (struct config_tls *)(void *)(place->builder->data +
-					     config->tls.off) +
-	       place->index;
+	return builder_tls_at(place->builder, place->index);
 }
 
 static void
@@ -161,22 +156,6 @@ find_running(const struct place *place)
 	return NULL;
 }
 
-static struct items
-copy(const struct place *place, struct items from)
-{
-	const struct text *texts = config_items(place->running, from);
-	struct text *to = calloc((size_t)from.n + 1, sizeof(*to));
-	struct items items;
-
-	ENSURE(to != NULL);
-	for (uint32_t i = 0; i < from.n; i++)
-		to[i] = builder_text(
-		    place->builder, config_span(place->running, texts[i]));
-	items = builder_items(place->builder, to, from.n, sizeof(*to), 4);
-	free(to);
-	return items;
-}
-
 /* The DERs of the file, or of what ran before; none: false. */
 static bool
 load(const struct place *place, bool is_crl, struct items *out)
@@ -184,29 +163,24 @@ load(const struct place *place, bool is_crl, struct items *out)
 	const char *key = is_crl ? "client_crl" : "client_ca";
 	struct text file = is_crl ? section_of(place)->client_crl
 				  : section_of(place)->client_ca;
-	struct reading reading = {.builder = place->builder,
-	    .ders = calloc(FILE_ITEMS_MAX, sizeof(struct text)),
-	    .ends = INT64_MAX};
-	/* The path moves with the image. */
-	char *name = strdup(config_text(builder_config(place->builder), file));
+	struct reading reading = {.builder = place->builder, .ends = INT64_MAX};
+	const char *path = config_text(builder_config(place->builder), file);
 	const struct config_tls *old = find_running(place);
 	const char *why;
 
-	ENSURE(reading.ders != NULL && name != NULL);
-	why = read_pem(&reading, name, is_crl);
-	free(name);
-	if (why == NULL)
-		*out = builder_items(place->builder, reading.ders, reading.n,
-		    sizeof(*reading.ders), 4);
-	free(reading.ders);
+	why = read_pem(&reading, path, is_crl);
+	struct items read = text_list_end(place->builder, &reading.ders);
 	if (why == NULL && reading.ends < (int64_t)time(NULL))
 		say(place, false, key, file, "one of them HAS EXPIRED");
-	if (why == NULL)
+	if (why == NULL) {
+		*out = read;
 		return true;
+	}
 	say(place, true, key, file, why);
 	if (old == NULL)
 		return false;
-	*out = copy(place, is_crl ? old->client_crl_ders : old->client_ca_ders);
+	*out = builder_copy_texts(place->builder, place->running,
+	    is_crl ? old->client_crl_ders : old->client_ca_ders);
 	return out->n != 0;
 }
 

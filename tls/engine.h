@@ -33,6 +33,13 @@ struct tls_engine {
 	struct outbuf *out;
 };
 
+/* Of a callback's SSL. */
+static inline struct tls_engine *
+engine_of(const SSL *ssl)
+{
+	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+}
+
 enum key_wait {
 	KEY_NOT_ASKED,
 	KEY_WAITING,

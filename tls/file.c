@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* See file.h. Called by certificate.c in the master, which may read files that
- * nobody else may. */
+/* See file.h. Called in the master, which may read files that nobody else may.
+ */
 #include "tls/file.h"
 
 #include <errno.h>

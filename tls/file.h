@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* A small file as octets, wiped when done with: it may hold a key. */
+/* A file as octets, wiped when done with: it may hold a key. */
 #ifndef TLS_FILE_H
 #define TLS_FILE_H
 

@@ -23,12 +23,6 @@
 #include "tls/section.h"
 #include "tls/sign.h"
 
-static struct tls_engine *
-engine_of(const SSL *ssl)
-{
-	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-}
-
 /* What the client can verify. */
 struct offer {
 	bool tls13; /* can be agreed upon */
@@ -551,8 +545,7 @@ on_ticket_key(SSL *ssl, uint8_t *name, uint8_t *iv, EVP_CIPHER_CTX *cipher,
 static int
 on_resumption_decided(const SSL_CLIENT_HELLO *hello)
 {
-	struct tls_engine *engine =
-	    SSL_CTX_get_app_data(SSL_get_SSL_CTX(hello->ssl));
+	struct tls_engine *engine = engine_of(hello->ssl);
 
 	if (engine->admit == NULL || SSL_session_reused(hello->ssl))
 		return 1;

@@ -34,16 +34,6 @@ fault_set(struct fault *fault, const char *format, ...)
 	va_end(args);
 }
 
-/* "No start line" is how a PEM file ends; anything else is damage. */
-static bool
-is_pem_end(void)
-{
-	uint32_t error = ERR_peek_last_error();
-
-	return ERR_GET_LIB(error) == ERR_LIB_PEM &&
-	       ERR_GET_REASON(error) == PEM_R_NO_START_LINE;
-}
-
 /* Borrowed: the certificate keeps a reference of its own. (The function that
  * says so by its name came after 2022.) */
 static EVP_PKEY *
@@ -90,7 +80,7 @@ judged_read_chain(struct judged *judged, struct span pem, struct fault *fault)
 	while (bio != NULL && judged->n_chain < JUDGE_CHAIN_MAX &&
 	       (next = PEM_read_bio_X509(bio, NULL, NULL, NULL)) != NULL)
 		judged->chain[judged->n_chain++] = next;
-	at_end = next == NULL && is_pem_end();
+	at_end = next == NULL && x509_pem_ended();
 	ERR_clear_error();
 	BIO_free(bio);
 	if (next != NULL)
@@ -126,7 +116,7 @@ judged_read_key(struct judged *judged, struct span pem, struct fault *fault)
 	fault->about_key = true;
 	ERR_clear_error();
 	judged->key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL);
-	is_missing = is_pem_end();
+	is_missing = x509_pem_ended();
 	ERR_clear_error();
 	BIO_free(bio);
 	if (judged->key == NULL) {
@@ -238,8 +228,7 @@ check_pin(const struct judged *judged, struct span pin, struct fault *fault)
 
 	if (pin.len == 0)
 		return true;
-	for (size_t i = 0; i < SPKI_HASH_LEN; i++)
-		snprintf(hex + 2 * i, 3, "%02x", judged->spki[i]);
+	x509_spki_text(judged->spki, hex);
 	if (span_equal_nocase(pin, span_str(hex)))
 		return true;
 	fault_set(fault, "its key is not the pinned one, but %s", hex);

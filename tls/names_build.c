@@ -106,11 +106,8 @@ add_default(const struct config *config, const struct config_listen *listen,
 void
 sni_build(struct builder *builder, uint32_t listen)
 {
-	struct config *config = builder_config(builder);
-	struct config_listen *l =
-	    (struct config_listen *)(void *)(builder->data +
-					     config->listens.off) +
-	    listen;
+	const struct config *config = builder_config(builder);
+	struct config_listen *l = builder_listen_at(builder, listen);
 	struct sni_slot *slots;
 	struct items sni;
 
@@ -120,9 +117,7 @@ sni_build(struct builder *builder, uint32_t listen)
 	sni.n = table_size(config, l);
 	sni.off = builder_append(builder, NULL, sizeof(*slots) * sni.n, 8);
 	config = builder_config(builder);
-	l = (struct config_listen *)(void *)(builder->data +
-					     config->listens.off) +
-	    listen;
+	l = builder_listen_at(builder, listen);
 	l->sni = sni;
 	slots = (struct sni_slot *)(void *)(builder->data + sni.off);
 	for (uint32_t i = 0; i < l->certificates.n; i++)
@@ -179,22 +174,12 @@ find_named(struct builder *builder, const struct named *named, struct text name)
 	return found != NULL ? found->index : CONFIG_NONE;
 }
 
-static struct config_listen *
-listen_at(struct builder *builder, uint32_t i)
-{
-	const struct config *config = builder_config(builder);
-
-	return (struct config_listen *)(void *)(builder->data +
-						config->listens.off) +
-	       i;
-}
-
 /* The usable ones of a listener; out has room for all of them. */
 static uint32_t
 collect(struct builder *builder, uint32_t listen, uint32_t *out)
 {
 	const struct config *config = builder_config(builder);
-	const struct config_listen *l = listen_at(builder, listen);
+	const struct config_listen *l = builder_listen_at(builder, listen);
 	const struct text *names = config_items(config, l->certificate_names);
 	struct named *named;
 	uint32_t n_out = 0;
@@ -222,7 +207,7 @@ listen_fill(struct builder *builder, uint32_t listen, const char *path,
     struct problems *problems)
 {
 	const struct config *config = builder_config(builder);
-	const struct config_listen *l = listen_at(builder, listen);
+	const struct config_listen *l = builder_listen_at(builder, listen);
 	uint32_t n = l->certificate_names.n != 0 ? l->certificate_names.n
 						 : config->certificates.n;
 	uint32_t *indexes = calloc((size_t)n + 1, sizeof(*indexes));
@@ -234,11 +219,11 @@ listen_fill(struct builder *builder, uint32_t listen, const char *path,
 		items.off = builder_append(
 		    builder, indexes, sizeof(*indexes) * items.n, 4);
 	free(indexes);
-	listen_at(builder, listen)->certificates = items;
+	builder_listen_at(builder, listen)->certificates = items;
 	sni_build(builder, listen);
 	if (items.n != 0)
 		return true;
-	l = listen_at(builder, listen);
+	l = builder_listen_at(builder, listen);
 	problems_error(problems,
 	    "%s:%u: [listen %s]: no usable certificate is left", path, l->line,
 	    config_text(builder_config(builder), l->name));

@@ -7,6 +7,8 @@
 #ifndef TLS_POLICY_H
 #define TLS_POLICY_H
 
+#include <stdio.h>
+
 #include "config/config.h"
 
 struct builder;
@@ -39,6 +41,6 @@ size_t policy_sigalgs(const struct config *config, const struct config_tls *tls,
 bool policy_sigalgs_known(struct span list);
 
 /* Says the policy of every listener and backend in words (for -t). */
-void policy_print(const struct config *config, void *file);
+void policy_print(const struct config *config, FILE *file);
 
 #endif

@@ -67,7 +67,7 @@ sections_free(struct tls_section *sections, uint32_t n)
 static enum ssl_verify_result_t
 on_client_chain(SSL *ssl, uint8_t *out_alert)
 {
-	struct tls_engine *engine = SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
+	struct tls_engine *engine = engine_of(ssl);
 	struct tls_stream *stream = engine->current;
 	const struct config *config = engine->config;
 	struct client_refusal refusal = {

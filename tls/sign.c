@@ -11,12 +11,6 @@
 
 #include "tls/engine.h"
 
-static struct tls_engine *
-engine_of(const SSL *ssl)
-{
-	return SSL_CTX_get_app_data(SSL_get_SSL_CTX(ssl));
-}
-
 static enum ssl_private_key_result_t
 on_sign(SSL *ssl, uint8_t *out, size_t *out_len, size_t max_out,
     uint16_t algorithm, const uint8_t *in, size_t in_len)

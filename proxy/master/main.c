@@ -5,7 +5,8 @@
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
 /* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/ladder.c proxy/limits/networks_build.c */
-/* needs: tls/names_build.c tls/policy.c tls/policy_check.c tls/ticket.c */
+/* needs: tls/names_build.c tls/policy.c tls/policy_check.c */
+/* needs: tls/policy_print.c tls/ticket.c */
 /* needs: backends/live.c tls/backend_load.c */
 /* needs: tls/ticket_secret.c tls/client_load.c tls/issuer.c tls/renewal.c */
 /* libs: boringssl uv inih */
