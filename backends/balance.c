@@ -7,156 +7,8 @@
  */
 #include "backends/balance.h"
 
-#include <stdlib.h>
-#include <string.h>
-
 #include "backends/hash.h"
 #include "config/config.h"
-
-/* ---- the view ---------------------------------------------------------- */
-
-static int
-compare_members(const void *left, const void *right)
-{
-	const struct member *a = left, *b = right;
-
-	if (a->tier != b->tier)
-		return a->tier < b->tier ? -1 : 1;
-	return a->index < b->index ? -1 : a->index > b->index;
-}
-
-/* Members of one name are addresses of one section: by address. */
-static int
-compare_names(const void *left, const void *right)
-{
-	const struct member *a = left, *b = right;
-
-	if (a->name != b->name)
-		return a->name < b->name ? -1 : 1;
-	return a->hash < b->hash ? -1 : a->hash > b->hash;
-}
-
-/*
- * Gateways at several sites may know a backend by different addresses, so its
- * name alone counts; only where one name has several do they make a
- * difference, by their order.
- */
-static void
-number_names(struct member *members, uint32_t n)
-{
-	uint64_t number = 0;
-
-	qsort(members, n, sizeof(*members), compare_names);
-	for (uint32_t i = 0; i < n; i++) {
-		bool again = i > 0 && members[i].name == members[i - 1].name;
-		number = again ? number + 1 : 0;
-		members[i].hash = members[i].name + number;
-	}
-}
-
-static struct member
-member_of(uint32_t index, const struct backend *backend)
-{
-	char text[ENDPOINT_TEXT_MAX];
-
-	return (struct member){.index = index,
-	    .generation = backend->generation,
-	    .state = backend->state,
-	    .admin = backend->admin,
-	    .weight = backend->weight > 0 ? backend->weight : 1,
-	    .tier = backend->tier,
-	    .max_connections = backend->max_connections,
-	    .recovered_ms = backend->recovered_ms,
-	    .name = hash_octets(span_str(backend->name)),
-	    .hash =
-		hash_octets(span_str(endpoint_text(&backend->endpoint, text)))};
-}
-
-static uint32_t
-collect_members(
-    const struct backends_area *area, const char *pool, struct member *members)
-{
-	struct backend backend;
-	uint32_t n = 0;
-
-	for (uint32_t i = 0; i < area->n_entries; i++)
-		if (backends_area_read(area, i, &backend) &&
-		    strcmp(backend.pool, pool) == 0)
-			members[n++] = member_of(i, &backend);
-	number_names(members, n);
-	return n;
-}
-
-/* Both are sorted, so this is one walk. A member that moved to another tier
- * competes with others there and starts without credit. */
-static void
-keep_credits(const struct pool_view *view, struct member *members, uint32_t n)
-{
-	uint32_t old = 0;
-
-	for (uint32_t i = 0; i < n; i++) {
-		while (old < view->n_members &&
-		       compare_members(&view->members[old], &members[i]) < 0)
-			old++;
-		if (old == view->n_members)
-			return;
-		const struct member *was = &view->members[old];
-		if (was->index == members[i].index &&
-		    was->generation == members[i].generation)
-			members[i].credit = was->credit;
-	}
-}
-
-bool
-pool_view_update(
-    struct pool_view *view, const struct backends_area *area, const char *pool)
-{
-	/* Read before the entries: what changes meanwhile is seen next time. */
-	uint64_t change =
-	    atomic_load_explicit(&area->change, memory_order_acquire);
-	size_t max = area->n_entries > 0 ? area->n_entries : 1;
-	struct member *members = calloc(max, sizeof(*members));
-	if (members == NULL)
-		return false;
-	uint32_t n = collect_members(area, pool, members);
-	struct member *fitting =
-	    realloc(members, (n > 0 ? n : 1) * sizeof(*members));
-	if (fitting != NULL)
-		members = fitting;
-	qsort(members, n, sizeof(*members), compare_members);
-	keep_credits(view, members, n);
-	free(view->members);
-	view->members = members;
-	view->n_members = n;
-	view->change = change;
-	return true;
-}
-
-void
-pool_view_fini(struct pool_view *view)
-{
-	free(view->members);
-	*view = (struct pool_view){.n_members = 0};
-}
-
-static bool
-is_usable(const struct member *member)
-{
-	return member->state == BACKEND_UP ||
-	       member->state == BACKEND_UNCHECKED ||
-	       member->state == BACKEND_EJECTED;
-}
-
-bool
-pool_view_is_available(const struct pool_view *view)
-{
-	for (uint32_t i = 0; i < view->n_members; i++)
-		if (is_usable(&view->members[i]))
-			return true;
-	return false;
-}
-
-/* ---- the choice -------------------------------------------------------- */
 
 static bool
 is_ref(const struct member *member, struct backend_ref ref)
@@ -208,7 +60,7 @@ static bool
 is_candidate(const struct balance_request *request, const struct scope *scope,
     const struct member *member)
 {
-	return is_usable(member) &&
+	return member_is_usable(member) &&
 	       (member->state == BACKEND_UP) == scope->has_up &&
 	       is_allowed(request, member);
 }
@@ -233,7 +85,7 @@ find_scope(const struct pool_view *view, const struct balance_request *request)
 			n_stable = 0;
 		}
 		scope.end = i + 1;
-		if (!is_usable(member) || !is_wanted(request, member))
+		if (!member_is_usable(member) || !is_wanted(request, member))
 			continue;
 		scope.has_usable = true;
 		if (was_tried(request, member))
@@ -273,10 +125,13 @@ is_full(const struct member *member, uint32_t active)
 	       active >= member->max_connections;
 }
 
-static uint64_t
-next_random(uint64_t *state)
+/* Knuth's, from a seed that nobody can guess: one in n. */
+static bool
+is_drawn(uint64_t *state, uint64_t n)
 {
-	return hash_mix(*state += UINT64_C(0x9e3779b97f4a7c15));
+	*state = *state * UINT64_C(6364136223846793005) +
+		 UINT64_C(1442695040888963407);
+	return (*state >> 32) * n >> 32 == 0;
 }
 
 static struct member *
@@ -303,7 +158,7 @@ choose_least(struct pool_view *view, const struct balance_request *request,
 		if (best != NULL && mine > its)
 			continue;
 		n_ties = best != NULL && mine == its ? n_ties + 1 : 1;
-		if (n_ties > 1 && next_random(&random) % n_ties != 0)
+		if (n_ties > 1 && !is_drawn(&random, n_ties))
 			continue;
 		best = member;
 		best_active = active;
@@ -364,7 +219,12 @@ choose_hashed(struct pool_view *view, const struct balance_request *request,
 		if (request->balance == BALANCE_SOURCE &&
 		    is_member_full(request, member))
 			continue;
-		uint64_t cost = hash_cost(key, member->hash);
+		uint64_t draw = hash_draw(key, member->hash);
+		/* Of many, most can't win whatever their logarithm is. */
+		if (best != NULL && hash_cost_floor(draw) * best->weight >
+					best_cost * member->weight)
+			continue;
+		uint64_t cost = hash_cost(draw);
 		uint64_t mine = best != NULL ? cost * best->weight : 0;
 		uint64_t its = best_cost * member->weight;
 		if (best != NULL &&
@@ -384,9 +244,9 @@ find_live(struct pool_view *view, const struct balance_request *request)
 		struct member *member = &view->members[i];
 		if (!is_ref(member, request->live))
 			continue;
-		bool can =
-		    is_usable(member) || (member->state == BACKEND_DRAINING &&
-					     member->admin == ADMIN_DRAIN);
+		bool can = member_is_usable(member) ||
+			   (member->state == BACKEND_DRAINING &&
+			       member->admin == ADMIN_DRAIN);
 		return can && is_allowed(request, member) ? member : NULL;
 	}
 	return NULL;

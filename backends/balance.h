@@ -1,38 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Who is next: a pure choice among the members of a pool. The worker keeps one
- * view per pool, made anew when the backends area's `change` moved.
+ * Who is next: a pure choice among the members of a pool.
  */
 #ifndef BACKENDS_BALANCE_H
 #define BACKENDS_BALANCE_H
 
 #include "backends/load.h"
+#include "backends/view.h"
 
 #define BALANCE_TRIES_MAX 3 /* backends tried for one login (PROTOCOL 1.17) */
-
-/* One member as the choice sees it. */
-struct member {
-	uint32_t index;
-	uint32_t generation;
-	uint32_t state;
-	uint32_t admin;
-	uint32_t weight;
-	uint32_t tier;
-	uint32_t max_connections;
-	int64_t credit;	       /* smooth weighted round robin */
-	uint64_t recovered_ms; /* as the entry has it */
-	uint64_t name;	       /* hash of the section's name */
-	uint64_t hash;	       /* what rendezvous hashing knows it by */
-};
-
-struct pool_view {
-	uint64_t change; /* of the area, when this was made */
-	uint32_t n_members;
-	struct member *members; /* heap, owned */
-	/* What all members' capability lists have in common; see
-	 * proxy/imap/capability.h. Filled by the worker. */
-	char capabilities[BACKEND_CAPABILITIES_MAX];
-};
 
 enum balance_result {
 	BALANCE_CHOSEN,
@@ -41,15 +17,6 @@ enum balance_result {
 	BALANCE_NO_QUEUE,  /* the same, and too many wait already */
 	BALANCE_ALL_TRIED, /* what is up was tried for this login already */
 };
-
-/* Makes the view of the named pool from the area; keeps credits of members
- * that stay. False: out of memory, the view is as before. */
-bool pool_view_update(
-    struct pool_view *view, const struct backends_area *area, const char *pool);
-void pool_view_fini(struct pool_view *view);
-
-/* At least one member is up or unchecked. */
-bool pool_view_is_available(const struct pool_view *view);
 
 struct balance_request {
 	uint32_t balance;	/* enum config_balance */

@@ -64,12 +64,13 @@ hash_client(const struct addr *client)
 	return never_zero(hash_octets(span_of(client->ip, len)));
 }
 
-/* Bit by bit: squaring the mantissa doubles its logarithm. */
-static uint64_t
-minus_log2(uint64_t value)
+/* Bit by bit: squaring the mantissa doubles its logarithm. What is cut off
+ * makes the result larger, so it is never below the true cost. */
+uint64_t
+hash_cost(uint64_t draw)
 {
-	unsigned zeros = (unsigned)__builtin_clzll(value | 1);
-	uint64_t mantissa = ((value | 1) << zeros) >> 32;
+	unsigned zeros = (unsigned)__builtin_clzll(draw | 1);
+	uint64_t mantissa = ((draw | 1) << zeros) >> 32;
 	uint64_t fraction = 0;
 
 	for (int i = 0; i < FRACTION_BITS; i++) {
@@ -84,7 +85,13 @@ minus_log2(uint64_t value)
 }
 
 uint64_t
-hash_cost(uint64_t key, uint64_t member)
+hash_member(uint64_t name)
 {
-	return minus_log2(hash_mix(key ^ hash_mix(member + FNV_BASIS)));
+	return hash_mix(name + FNV_BASIS);
+}
+
+uint64_t
+hash_draw(uint64_t key, uint64_t member)
+{
+	return hash_mix(key ^ member);
 }

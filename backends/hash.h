@@ -24,11 +24,21 @@ uint64_t hash_user(struct span user);
 uint64_t hash_client(const struct addr *client);
 
 /*
- * Weighted rendezvous hashing: of all members, the one with the least
- * cost / weight gets the key. The cost is -log2 of a uniform number, in units
- * of 2^-24: an exponential variable, so shares are as the weights are, and
- * whoever leaves takes nobody else's keys along.
+ * Weighted rendezvous hashing: every member draws a uniform number for the key;
+ * the one with the least cost / weight gets it. The cost is -log2 of the number
+ * (as a fraction of 2^64), in units of 2^-24: an exponential variable, so
+ * shares are as the weights are, and whoever leaves takes nobody else's keys
+ * along.
  */
-uint64_t hash_cost(uint64_t key, uint64_t member);
+uint64_t hash_member(uint64_t name);
+uint64_t hash_draw(uint64_t key, uint64_t member);
+uint64_t hash_cost(uint64_t draw);
+
+/* Never more than the cost, and much quicker: -log2(x) >= 1 - x. */
+static inline uint64_t
+hash_cost_floor(uint64_t draw)
+{
+	return ~draw >> 40;
+}
 
 #endif

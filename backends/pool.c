@@ -72,7 +72,9 @@ backends_area_write(
 	for (size_t i = 0; i < WORDS; i++)
 		__atomic_store_n(&to[i], from[i], __ATOMIC_RELEASE);
 	atomic_store_explicit(&entry->seq, seq, memory_order_release);
-	atomic_fetch_add_explicit(&area->change, 1, memory_order_release);
+	uint64_t n = atomic_load_explicit(&area->change, memory_order_relaxed);
+	atomic_store(&area->changed[n % BACKENDS_CHANGES], index);
+	atomic_store(&area->change, n + 1);
 }
 
 /* The rest is zero: backends are compared as octets. */

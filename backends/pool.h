@@ -12,8 +12,8 @@
  *
  * Reading: `seq` is odd while the monitor writes; pool_read() copies and tries
  * again. `state`, `latency_us` and the learned capabilities change often;
- * `area->change` is incremented after any change, so a reader that kept its
- * value knows whether to look again.
+ * `area->change` is incremented after any change, and the last changes are
+ * listed, so a reader that kept its value knows what to look at again.
  */
 #ifndef BACKENDS_POOL_H
 #define BACKENDS_POOL_H
@@ -93,11 +93,15 @@ struct backend_entry {
 	struct backend copies[2];
 };
 
+#define BACKENDS_CHANGES 256
+
 struct backends_area {
 	uint64_t layout;
 	uint32_t n_entries; /* max_backends of the configuration */
 	uint32_t zero;
-	_Atomic uint64_t change;
+	_Atomic uint64_t change; /* how many there were */
+	/* Of the last ones, which entry it was. */
+	_Atomic uint32_t changed[BACKENDS_CHANGES];
 	struct backend_entry entries[];
 };
 

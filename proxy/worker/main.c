@@ -14,7 +14,7 @@
 /* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
 /* needs: proxy/imap/ proxy/ipc/ proxy/base/ config/snapshot.c */
-/* needs: backends/pool.c backends/balance.c backends/reply.c */
+/* needs: backends/pool.c backends/balance.c backends/view.c backends/reply.c */
 /* needs: backends/hash.c backends/live.c config/route.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/sign.c tls/failure.c
  */

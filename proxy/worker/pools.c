@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What is known of pools: one view per pool of the snapshot, made anew when the
- * monitor changed the backends area; what all members can do; who is left alone
- * for a while. Called by sessions and by choose.c.
+ * What is known of pools: one view per pool of the snapshot, which follows what
+ * the monitor writes into the backends area; what all members can do; who is
+ * left alone for a while. Called by sessions and by choose.c.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +22,9 @@ is_same(struct backend_ref a, struct backend_ref b)
 static void
 apply_penalties(struct worker *worker, struct pool_view *view)
 {
-	for (uint32_t i = 0; i < view->n_members; i++) {
+	bool has_any = worker->pools.forgive_ms != UINT64_MAX;
+
+	for (uint32_t i = 0; has_any && i < view->n_members; i++) {
 		struct member *member = &view->members[i];
 		struct backend_ref ref = {member->index, member->generation};
 		for (int j = 0; j < PENALTIES_MAX; j++) {
@@ -34,6 +36,18 @@ apply_penalties(struct worker *worker, struct pool_view *view)
 	}
 }
 
+/* Of members with the same list the first one; most pools have one or two. */
+static bool
+is_first_of_its_kind(const struct pool_view *view, uint32_t number)
+{
+	uint64_t capabilities = view->members[number].capabilities;
+
+	for (uint32_t i = 0; i < number; i++)
+		if (view->members[i].capabilities == capabilities)
+			return false;
+	return true;
+}
+
 /* What all members can do. */
 static void
 learn_capabilities(struct worker *worker, struct pool_view *view)
@@ -42,15 +56,20 @@ learn_capabilities(struct worker *worker, struct pool_view *view)
 	struct backend *backends =
 	    calloc(view->n_members + 1, sizeof(*backends));
 	struct span *lists = calloc(view->n_members + 1, sizeof(*lists));
+	uint32_t n = 0;
 	ENSURE(backends != NULL && lists != NULL);
 
 	for (uint32_t i = 0; i < view->n_members; i++)
-		if (backends_area_read(
-			worker->backends, view->members[i].index, &backends[i]))
-			lists[i] = span_str(backends[i].capabilities);
+		if (is_first_of_its_kind(view, i) &&
+		    backends_area_read(worker->backends, view->members[i].index,
+			&backends[n])) {
+			lists[n] = span_str(backends[n].capabilities);
+			n++;
+		}
 	outbuf_init(&out, view->capabilities, sizeof(view->capabilities) - 1);
-	capability_common(lists, view->n_members, &out);
+	capability_common(lists, n, &out);
 	view->capabilities[out.len] = '\0';
+	view->has_new_lists = false;
 	free(lists);
 	free(backends);
 }
@@ -62,14 +81,14 @@ refresh(struct worker *worker, struct pool_view *view,
 	uint64_t change = atomic_load_explicit(
 	    &worker->backends->change, memory_order_acquire);
 
-	if (view->change == change + 1)
+	if (view->is_made && view->seen == change)
 		return;
 	if (!pool_view_update(view, worker->backends,
 		config_text(worker->snapshot, pool->name)))
 		return; /* out of memory: the old view serves */
 	apply_penalties(worker, view);
-	learn_capabilities(worker, view);
-	view->change = change + 1; /* 0 is "never made" */
+	if (view->has_new_lists)
+		learn_capabilities(worker, view);
 }
 
 /* The area may stay as it is for long: a penalty ends all the same. */
@@ -88,7 +107,7 @@ forgive(struct worker *worker)
 			pools->forgive_ms = until_ms;
 	}
 	for (uint32_t i = 0; i < pools->n_views; i++)
-		pools->views[i].change = 0;
+		pools->views[i].is_made = false;
 }
 
 struct pool_view *

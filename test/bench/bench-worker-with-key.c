@@ -14,7 +14,8 @@
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
 /* needs: proxy/limits/victim.c */
 /* needs: proxy/limits/logins.c proxy/limits/ladder.c */
-/* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c */
+/* needs: proxy/base/ config/snapshot.c backends/pool.c backends/balance.c
+ * backends/view.c */
 /* needs: backends/reply.c backends/hash.c backends/live.c config/route.c */
 /* needs: backends/proxyhdr.c tls/stream.c tls/hello.c tls/sign.c tls/failure.c
  */

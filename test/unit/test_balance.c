@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: backends/balance.c backends/hash.c backends/pool.c proxy/base/addr.c
- */
+/* needs: backends/balance.c backends/view.c backends/hash.c backends/pool.c */
+/* needs: proxy/base/addr.c */
 /* needs: proxy/base/parse.c proxy/base/span.c proxy/base/ensure.c */
 #include <stdarg.h>
 #include <stddef.h>
@@ -87,9 +87,7 @@ choose(struct world *world)
 {
 	struct backend_ref ref;
 
-	if (world->view.change != world->area->change)
-		assert_true(
-		    pool_view_update(&world->view, world->area, "mail"));
+	assert_true(pool_view_update(&world->view, world->area, "mail"));
 	switch (balance_choose(&world->view, &world->request, &ref)) {
 	case BALANCE_CHOSEN:
 		return (char)('A' + ref.index);

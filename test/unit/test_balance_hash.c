@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* needs: backends/balance.c backends/hash.c backends/pool.c */
+/* needs: backends/balance.c backends/view.c backends/hash.c backends/pool.c */
 /* needs: proxy/base/addr.c proxy/base/parse.c proxy/base/span.c */
 /* needs: proxy/base/ensure.c */
 /* Balance by user and by source: shares, who moves, what gateways agree on. */
@@ -312,12 +312,32 @@ test_only_one(void **state)
 	    balance_choose(&world->view, &world->request, &ref));
 }
 
+/* The shortcut must never leave out who would have won. */
+static void
+test_floor_is_below_cost(void **state)
+{
+	static const uint64_t edges[] = {0, 1, 2, UINT64_MAX, UINT64_MAX - 1,
+	    UINT64_MAX >> 1, (UINT64_MAX >> 1) + 1, UINT64_MAX << 40,
+	    UINT64_MAX << 39, ~(UINT64_MAX >> 24)};
+	(void)state;
+	for (size_t i = 0; i < sizeof(edges) / sizeof(edges[0]); i++)
+		assert_true(hash_cost_floor(edges[i]) <= hash_cost(edges[i]));
+	for (uint64_t i = 0; i < 1000000; i++) {
+		uint64_t draw = hash_mix(i);
+		/* Near 1 the two are closest. */
+		uint64_t near_one = UINT64_MAX - (draw >> (i % 60));
+		assert_true(hash_cost_floor(draw) <= hash_cost(draw));
+		assert_true(hash_cost_floor(near_one) <= hash_cost(near_one));
+	}
+}
+
 int
 main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 	    TEST(test_shares),
+	    TEST(test_floor_is_below_cost),
 	    TEST(test_only_its_own_users_move),
 	    TEST(test_gateways_agree),
 	    TEST(test_one_name_with_addresses),

@@ -2,7 +2,8 @@
 /* A backend that wants TLS for logins is left alone for a while, and no
  * longer, whether anything else changes or not. */
 /* needs: proxy/worker/pools.c proxy/imap/capability.c proxy/imap/grammar.c */
-/* needs: proxy/ipc/event.c backends/pool.c backends/balance.c */
+/* needs: proxy/ipc/event.c backends/pool.c backends/balance.c backends/view.c
+ */
 /* needs: backends/hash.c config/ proxy/base/ */
 /* libs: inih */
 #include <stdarg.h>
