@@ -53,11 +53,12 @@ struct tls_stream *tls_backend_connect(
 /*
  * The codec for a connection to the backend of that section; NULL: plaintext.
  * False: there can be none as the section wants it, or the section is gone:
- * plaintext must never be what is left.
+ * plaintext must never be what is left. `entry` is the backend's place in the
+ * area: the search begins there, as most have the order of their sections.
  */
 bool tls_backends_connect(struct tls_backends *backends,
-    const struct config *config, struct span section, uint64_t stream_id,
-    struct tls_stream **out_stream);
+    const struct config *config, struct span section, uint32_t entry,
+    uint64_t stream_id, struct tls_stream **out_stream);
 
 /* Before another snapshot comes into use: its sections are others. Streams
  * may live on. */

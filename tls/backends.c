@@ -7,12 +7,16 @@
 #include "tls/backend.h"
 
 static uint32_t
-find(const struct config *config, struct span name)
+find(const struct config *config, struct span name, uint32_t entry)
 {
-	for (uint32_t i = 0; i < config->backends.n; i++)
+	uint32_t n = config->backends.n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		uint32_t at = (entry % n + i) % n;
 		if (span_equal(name, config_span(config,
-					 config_backend_at(config, i)->name)))
-			return i;
+					 config_backend_at(config, at)->name)))
+			return at;
+	}
 	return CONFIG_NONE;
 }
 
@@ -37,9 +41,10 @@ expected_of(struct tls_backends *backends, const struct config *config,
 
 bool
 tls_backends_connect(struct tls_backends *backends, const struct config *config,
-    struct span section, uint64_t stream_id, struct tls_stream **out_stream)
+    struct span section, uint32_t entry, uint64_t stream_id,
+    struct tls_stream **out_stream)
 {
-	uint32_t index = find(config, section);
+	uint32_t index = find(config, section, entry);
 
 	*out_stream = NULL;
 	if (index == CONFIG_NONE)

@@ -118,7 +118,7 @@ start(struct monitor *monitor, uint32_t index)
 	struct node *node = &monitor->nodes[index];
 	struct tls_stream *tls;
 	bool good = tls_backends_connect(&monitor->secure, monitor->config,
-	    span_str(node->backend.name), index, &tls);
+	    span_str(node->backend.name), index, index, &tls);
 	struct check_params params = {.loop = &monitor->loop,
 	    .tls = tls,
 	    .is_impossible = !good,

@@ -257,7 +257,8 @@ on_secure(void *arg, const struct session *session,
 	struct worker *worker = arg;
 
 	return tls_backends_connect(&worker->secure, worker->snapshot,
-	    span_str(backend->name), session->id, out_stream);
+	    span_str(backend->name), session->backend.index, session->id,
+	    out_stream);
 }
 
 void
