@@ -101,9 +101,11 @@ take_rung(struct limiter *limiter, const struct config *config,
 
 	if (hold->entries[i] == LIMITER_NONE || place->is_charged)
 		return true;
+	_Atomic uint64_t *word = limiter_connects_at(limiter, hold->entries[i]);
 	place->is_charged =
-	    gcra_take(limiter_connects_at(limiter, hold->entries[i]),
-		ladder->intervals[i], burst, now_ns);
+	    gcra_take(word, ladder->intervals[i], burst, now_ns);
+	if (!place->is_charged)
+		gcra_fit(word, ladder->intervals[i], burst, now_ns);
 	return place->is_charged;
 }
 
@@ -209,12 +211,35 @@ limiter_begin_preauth(struct limiter *limiter, const struct config *config,
 	return good;
 }
 
-uint32_t
-limiter_weight(const struct limiter *limiter, const struct limiter_hold *hold)
+/* A reload may have changed the ladder since. IPv4 has one rung. */
+static uint32_t
+factor_of(
+    const struct config *config, const struct limiter_hold *hold, uint32_t rung)
 {
-	const struct limiter_entry *entry = limiter_held(limiter, hold, 0);
+	const struct config_rung *ladder =
+	    config_items(config, config->limits.ipv6_ladder);
 
-	return entry == NULL ? 0 : limiter_preauth(limiter, entry);
+	if (hold->n == 1 || rung >= config->limits.ipv6_ladder.n)
+		return 1;
+	return ladder[rung].factor;
+}
+
+uint32_t
+limiter_weight(const struct limiter *limiter, const struct config *config,
+    const struct limiter_hold *hold)
+{
+	uint32_t most = 0;
+
+	for (uint32_t i = 0; i < hold->n; i++) {
+		const struct limiter_entry *entry =
+		    limiter_held(limiter, hold, i);
+		uint32_t factor = factor_of(config, hold, i);
+		uint32_t n =
+		    entry == NULL ? 0 : limiter_preauth(limiter, entry);
+		uint32_t weight = n / factor + (n % factor != 0);
+		most = weight > most ? weight : most;
+	}
+	return most;
 }
 
 bool
@@ -280,18 +305,43 @@ gateway_rate(const struct limiter *limiter, const struct config *config)
 	return rate;
 }
 
+static bool
+take_share_of(struct limiter_entry *entry, uint32_t factor, uint64_t now_ns)
+{
+	uint64_t interval = gcra_interval(&fair_rate, factor);
+	uint64_t burst = (uint64_t)FAIR_BURST * factor;
+
+	if (gcra_take(&entry->handshakes, interval, burst, now_ns))
+		return true;
+	/* logins.c: what was meant for a user may have been written here. */
+	gcra_fit(&entry->handshakes, interval, burst, now_ns);
+	return false;
+}
+
+/* On every rung. Counted whatever the gateway does, so that a share is known
+ * when it is needed. */
+static bool
+take_share(struct limiter *limiter, const struct config *config,
+    const struct limiter_hold *hold, uint64_t now_ns)
+{
+	bool fair = true;
+
+	for (uint32_t i = 0; i < hold->n; i++) {
+		struct limiter_entry *entry = limiter_held(limiter, hold, i);
+		if (entry != NULL &&
+		    !take_share_of(entry, factor_of(config, hold, i), now_ns))
+			fair = false;
+	}
+	return fair;
+}
+
 bool
 limiter_full_handshake(struct limiter *limiter, const struct config *config,
     const struct limiter_hold *hold, uint64_t now_ms)
 {
 	struct config_rate rate = gateway_rate(limiter, config);
 	uint64_t now_ns = now_ms * GCRA_NS;
-	struct limiter_entry *entry = limiter_held(limiter, hold, 0);
-	/* Counted whatever the gateway does, so that a share is known when it
-	 * is needed. */
-	bool fair = entry == NULL ||
-		    gcra_take(&entry->handshakes, gcra_interval(&fair_rate, 1),
-			FAIR_BURST, now_ns);
+	bool fair = take_share(limiter, config, hold, now_ns);
 
 	if (gcra_take(&limiter->area->handshakes, gcra_interval(&rate, 1),
 		rate.count, now_ns))

@@ -42,17 +42,39 @@ gcra_level(const _Atomic uint64_t *word, uint64_t interval, uint64_t now_ns)
 	return full <= now_ns ? 0 : (full - now_ns - 1) / interval + 1;
 }
 
+/* How far ahead a burst may lie. */
+static inline uint64_t
+gcra_ahead(uint64_t interval, uint64_t burst)
+{
+	uint64_t ahead;
+
+	if (__builtin_mul_overflow(interval, burst, &ahead) ||
+	    ahead > GCRA_AHEAD_MAX)
+		return GCRA_AHEAD_MAX;
+	return ahead;
+}
+
+/* A word that counted under a slower rate is full, and no fuller. */
+static inline void
+gcra_fit(
+    _Atomic uint64_t *word, uint64_t interval, uint64_t burst, uint64_t now_ns)
+{
+	uint64_t full = atomic_load_explicit(word, memory_order_relaxed);
+	uint64_t most = now_ns + gcra_ahead(interval, burst);
+
+	if (full > most)
+		atomic_compare_exchange_strong(word, &full, most);
+}
+
 /* Counts one event unless more than burst would not have leaked out. */
 static inline bool
 gcra_take(
     _Atomic uint64_t *word, uint64_t interval, uint64_t burst, uint64_t now_ns)
 {
 	uint64_t full = atomic_load_explicit(word, memory_order_relaxed);
-	uint64_t ahead, next;
+	uint64_t ahead = gcra_ahead(interval, burst);
+	uint64_t next;
 
-	if (__builtin_mul_overflow(interval, burst, &ahead) ||
-	    ahead > GCRA_AHEAD_MAX)
-		ahead = GCRA_AHEAD_MAX;
 	do {
 		next = (full > now_ns ? full : now_ns) + interval;
 		if (next - now_ns > ahead)

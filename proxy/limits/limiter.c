@@ -20,6 +20,7 @@
 
 #define MARKS_SIZE  (LIMITER_MARKS * sizeof(uint16_t))
 #define CLAIM_TRIES 8
+#define USER_MAX    320 /* RFC 5321: 64 @ 255; longer ones are cut */
 
 static size_t
 stride_of(uint32_t n_slots)
@@ -165,9 +166,14 @@ limiter_user_hash(const struct limiter *limiter, struct span user)
 	/* Another key than that of prefixes, so that nothing can collide. */
 	struct siphash_key key = {
 	    limiter->key.k0 ^ LIMITER_USER, limiter->key.k1};
-	uint64_t hash = siphash(&key, user);
+	uint8_t folded[USER_MAX];
+	size_t len = user.len < USER_MAX ? user.len : USER_MAX;
 
-	return hash_key(hash);
+	for (size_t i = 0; i < len; i++) {
+		uint8_t c = user.data[i];
+		folded[i] = c >= 'A' && c <= 'Z' ? (uint8_t)(c + 32) : c;
+	}
+	return hash_key(siphash(&key, span_of(folded, len)));
 }
 
 static uint32_t

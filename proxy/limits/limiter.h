@@ -97,9 +97,10 @@ void limiter_end_preauth(struct limiter *limiter, struct limiter_hold *hold);
 /* Everything; the hold is empty then. */
 void limiter_release(struct limiter *limiter, struct limiter_hold *hold);
 
-/* How many on the first rung of the hold are not logged in; 0: no entry. */
-uint32_t limiter_weight(
-    const struct limiter *limiter, const struct limiter_hold *hold);
+/* How many that hold with it are not logged in, on the rung where they are most
+ * for its factor; 0: no entry. */
+uint32_t limiter_weight(const struct limiter *limiter,
+    const struct config *config, const struct limiter_hold *hold);
 
 /* A login in the last day from the hold's first rung. */
 bool limiter_is_known(const struct limiter *limiter,

@@ -75,7 +75,7 @@ pair_mark(const struct limiter *limiter, const struct login_try *login)
 {
 	struct siphash_key key = limiter->key;
 
-	key.k1 ^= siphash(&limiter->key, login->user);
+	key.k1 ^= limiter_user_hash(limiter, login->user);
 	return mark_of(siphash(&key, login->password));
 }
 
@@ -119,9 +119,21 @@ touch(const struct limiter *limiter, const struct limiter_entry *user,
 	    memory_order_relaxed);
 }
 
+static bool
+has_wrong(const struct limiter_entry *user, uint16_t mark)
+{
+	uint64_t marks = atomic_load(&user->handshakes);
+
+	for (; marks != 0; marks >>= 16)
+		if ((uint16_t)marks == mark)
+			return true;
+	return false;
+}
+
+/* mark: of the password; 0: none was shown. */
 static void
 count_user(struct limiter *limiter, const struct config *config,
-    struct span user, uint64_t now_ms)
+    struct span user, uint16_t mark, uint64_t now_ms)
 {
 	const struct config_rate *rate = &config->limits.auth_failures_per_user;
 
@@ -132,6 +144,9 @@ count_user(struct limiter *limiter, const struct config *config,
 	if (entry == NULL)
 		return;
 	touch(limiter, entry, now_ms);
+	if (mark != 0)
+		atomic_store(&entry->handshakes,
+		    atomic_load(&entry->handshakes) << 16 | mark);
 	(void)gcra_take(&entry->failures, gcra_interval(rate, 1),
 	    rate->count + LOGIN_DELAYS, now_ms * GCRA_NS);
 }
@@ -177,6 +192,17 @@ logins_delay(const struct limiter *limiter, const struct config *config,
 	return delay;
 }
 
+/* One by hand may be longer. */
+static void
+ban(struct limiter_entry *entry, uint32_t until_s)
+{
+	uint32_t old_s = atomic_load(&entry->ban_s);
+
+	while (old_s < until_s &&
+	       !atomic_compare_exchange_weak(&entry->ban_s, &old_s, until_s))
+		continue;
+}
+
 /* True: it is banned now. */
 static bool
 count_rung(struct limiter_entry *entry, const struct config *config,
@@ -194,20 +220,24 @@ count_rung(struct limiter_entry *entry, const struct config *config,
 	    gcra_level(&entry->failures, interval, now_ns) <
 		limit + LOGIN_DELAYS)
 		return false;
-	atomic_store(&entry->ban_s,
+	ban(entry,
 	    (uint32_t)((now_ms + config->limits.auth_ban_ms + 999) / 1000));
 	return true;
 }
 
-/* The same wrong password of the same user was counted before. */
+/* The same wrong password of the same user was counted before: here, or
+ * anywhere. Many users may be behind one address, and no guess is worth more
+ * for being made again. */
 static bool
 is_repeated(struct limiter *limiter, struct limiter_entry *entry,
-    const struct login_try *login)
+    const struct login_try *login, uint16_t mark)
 {
-	if (entry == NULL || login->password.len == 0 || login->user.len == 0)
+	if (entry == NULL || mark == 0)
 		return false;
-	uint16_t mark = pair_mark(limiter, login);
-	if (has_mark(limiter, entry, mark))
+	const struct limiter_entry *user =
+	    limiter_find(limiter, limiter_user_hash(limiter, login->user));
+	if (has_mark(limiter, entry, mark) ||
+	    (user != NULL && has_wrong(user, mark)))
 		return true;
 	add_mark(limiter, entry, mark);
 	return false;
@@ -220,12 +250,15 @@ logins_failed(struct limiter *limiter, const struct config *config,
 {
 	struct rung rungs[LADDER_MAX];
 	bool banned = false;
+	uint16_t mark = login->password.len == 0 || login->user.len == 0
+			    ? 0
+			    : pair_mark(limiter, login);
 
 	if (hold->n == 0 ||
-	    is_repeated(limiter, limiter_held(limiter, hold, 0), login))
+	    is_repeated(limiter, limiter_held(limiter, hold, 0), login, mark))
 		return false;
 	uint32_t n = ladder_rungs(config, addr, rungs);
-	count_user(limiter, config, login->user, now_ms);
+	count_user(limiter, config, login->user, mark, now_ms);
 	for (uint32_t i = 0; i < n && i < hold->n; i++) {
 		struct limiter_entry *entry = limiter_held(limiter, hold, i);
 		if (entry != NULL && count_rung(entry, config, rungs[i].factor,

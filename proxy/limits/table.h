@@ -27,7 +27,9 @@ enum limiter_kind {
 /* What is needed to admit or evict is in its first 64 octets while there are
  * at most six slots. */
 struct limiter_entry {
-	_Atomic uint64_t handshakes; /* GCRA, ns: full handshakes */
+	_Atomic uint64_t handshakes; /* GCRA, ns: full handshakes; of a user:
+					its last four wrong passwords, keyed
+					hashes of 16 bits */
 	_Atomic uint64_t failures;   /* GCRA, ns: failed logins */
 	_Atomic uint32_t ban_s;	     /* banned until; 0: not */
 	_Atomic uint32_t login_s;    /* of the last good login; 0: none */
@@ -55,6 +57,7 @@ struct limiter_entry *limiter_find(
     const struct limiter *limiter, uint64_t hash);
 uint64_t limiter_rung_hash(
     const struct limiter *limiter, const struct rung *rung);
+/* In whatever case: most servers fold it, and guessers know that. */
 uint64_t limiter_user_hash(const struct limiter *limiter, struct span user);
 
 /* Finds or makes it; NULL: no room. rung is NULL for a user. */

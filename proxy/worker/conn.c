@@ -405,7 +405,7 @@ weight_of(const struct worker *worker, const struct conn *conn)
 
 	if (worker->env.limiter == NULL)
 		return 0;
-	weight = limiter_weight(worker->env.limiter, hold);
+	weight = limiter_weight(worker->env.limiter, worker->snapshot, hold);
 	return limiter_is_known(worker->env.limiter, hold, worker->env.now_ms)
 		   ? weight / 8
 		   : weight;

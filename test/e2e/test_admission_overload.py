@@ -54,6 +54,65 @@ def address(n):
     return f"127.1.{n // 250}.{n % 250 + 1}"
 
 
+def counter(gateway, name):
+    return next(row["value"] for row in gateway.ctl("status")
+                if row.get("name") == name)
+
+
+@pytest.fixture
+def make_crowded(make_gateway, make_backend):
+    """More addresses at the same time than the smallest table has entries."""
+    def make(overflow):
+        made = make_gateway({"a": backend(make_backend())}, limits={
+            "exempt": f"{CLIENT}/32", "table_entries": 1024,
+            "handshakes_in_flight": 20000, "overflow": overflow})
+        made.start().wait_up()
+        made.crowd = [tcp(made.port, address(n), timeout=5)
+                      for n in range(1200)]
+        wait_for(lambda: counter(made, "accepted") >= 1200, 20)
+        return made
+    return make
+
+
+def leave(gateway):
+    for sock in gateway.crowd:
+        sock.close()
+    wait_for(lambda: counter(gateway, "connections") == 0, 20)
+
+
+def test_a_full_table_admits(make_crowded):
+    """Nobody is sent away; for whom there was no room is counted."""
+    gateway = make_crowded("admit")
+    assert counter(gateway, "table_overflows") >= 1200 - 1024
+    assert counter(gateway, "connections") == 1200
+    for n in range(1200, 1210):
+        gateway.login(source=address(n)).close()
+    assert counter(gateway, "refused_table") == 0
+    assert not gateway.events("refused")
+    leave(gateway)
+    shown = gateway.ctl("limits", "top")
+    assert all(row["connections"] == 0 for row in shown if "prefix" in row)
+
+
+def test_a_full_table_refuses(make_crowded):
+    """Who has an entry keeps it and is served on; as people leave, there is
+    room for others."""
+    gateway = make_crowded("refuse")
+    refused = counter(gateway, "refused_table")
+    assert refused >= 1200 - 1024
+    assert counter(gateway, "table_overflows") == refused
+    assert counter(gateway, "connections") == 1200 - refused
+    event = gateway.wait_event("refused", why="table_full")
+    assert event["peer"].startswith("127.1.")
+    gateway.login(source=address(0)).close()
+    gateway.login().close()                     # exempt
+    before = counter(gateway, "refused_table")
+    leave(gateway)
+    for n in range(1200, 1220):
+        gateway.login(source=address(n)).close()
+    assert counter(gateway, "refused_table") == before
+
+
 def test_silent_crowd(gateway):
     mine = gateway.login(source=address(999))
     crowd = [tcp(gateway.port, address(n), timeout=5) for n in range(300)]

@@ -412,6 +412,85 @@ test_ban_by_hand(void **state)
 	free(bench.area);
 }
 
+/* Whoever had used up a slow rate is as full under a faster one, no fuller. */
+static void
+test_a_rate_that_a_reload_makes_faster(void **state)
+{
+	struct bench bench;
+	struct limiter_hold hold;
+	(void)state;
+	bench_init(&bench, 1024);
+	struct config_limits *limits = &bench.image.config.limits;
+	limits->connect_rate_per_ip = (struct config_rate){1, 60000};
+	for (int i = 0; i < 500; i++) {
+		assert_int_equal(
+		    enter(&bench, "192.0.2.1", false, &hold), LIMITER_ADMIT);
+		limiter_release(&bench.limiter, &hold);
+	}
+	limits->connect_rate_per_ip = (struct config_rate){50, 1000};
+	assert_int_equal(
+	    enter(&bench, "192.0.2.1", false, &hold), LIMITER_RATE);
+	bench.now_ms += 1000;
+	assert_int_equal(
+	    enter(&bench, "192.0.2.1", false, &hold), LIMITER_ADMIT);
+	free(bench.area);
+}
+
+/* A crowd of one /48 holds most, though each of its /64 holds one. */
+static void
+test_weight_of_a_rotating_crowd(void **state)
+{
+	struct bench bench;
+	struct limiter_hold hold, family[3];
+	char text[64];
+	(void)state;
+	bench_init(&bench, 8192);
+	const struct config *config = &bench.image.config;
+	struct addr addr;
+	for (int i = 0; i < 320; i++) {
+		snprintf(text, sizeof(text), "2001:db8:0:%x::1", i * 16);
+		assert_int_equal(
+		    enter(&bench, text, false, &hold), LIMITER_ADMIT);
+		assert_true(addr_parse_ip(span_str(text), &addr));
+		assert_true(limiter_begin_preauth(
+		    &bench.limiter, config, &addr, false, &hold));
+	}
+	for (int i = 0; i < 3; i++) {
+		enter(&bench, "2001:db8:1::1", false, &family[i]);
+		assert_true(addr_parse_ip(span_str("2001:db8:1::1"), &addr));
+		assert_true(limiter_begin_preauth(
+		    &bench.limiter, config, &addr, false, &family[i]));
+	}
+	assert_int_equal(limiter_weight(&bench.limiter, config, &hold), 20);
+	assert_int_equal(limiter_weight(&bench.limiter, config, family), 3);
+	free(bench.area);
+}
+
+/* Above the gateway's rate one /48 has no more than its share either. */
+static void
+test_handshakes_of_a_rotating_crowd(void **state)
+{
+	struct bench bench;
+	struct limiter_hold hold, fresh;
+	char text[64];
+	int n = 0;
+	(void)state;
+	bench_init(&bench, 65536);
+	struct config *config = &bench.image.config;
+	config->limits.handshake_rate = (struct config_rate){1000, 1000};
+	for (int i = 0; i < 4000; i++) {
+		snprintf(text, sizeof(text), "2001:db8:0:%x::1", i * 16);
+		enter(&bench, text, false, &hold);
+		n += limiter_full_handshake(
+		    &bench.limiter, config, &hold, bench.now_ms);
+	}
+	assert_int_equal(n, 1000);
+	enter(&bench, "2001:db8:1::1", false, &fresh);
+	assert_true(limiter_full_handshake(
+	    &bench.limiter, config, &fresh, bench.now_ms));
+	free(bench.area);
+}
+
 /* A set of live entries is never emptied; overflow says what then. */
 static void
 test_overflow(void **state)
@@ -586,6 +665,9 @@ main(void)
 	    cmocka_unit_test(test_rotation_is_caught),
 	    cmocka_unit_test(test_observe_refuses_nothing),
 	    cmocka_unit_test(test_ban_by_hand),
+	    cmocka_unit_test(test_a_rate_that_a_reload_makes_faster),
+	    cmocka_unit_test(test_weight_of_a_rotating_crowd),
+	    cmocka_unit_test(test_handshakes_of_a_rotating_crowd),
 	    cmocka_unit_test(test_overflow),
 	    cmocka_unit_test(test_debt_outlives_a_flood),
 	    cmocka_unit_test(test_handshake_rate),

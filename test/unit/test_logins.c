@@ -187,6 +187,71 @@ test_office(void **state)
 	assert_int_equal(delay(rig, &client, "boss"), 0);
 }
 
+/* More phones than an entry remembers pairs, as behind a carrier's address:
+ * what they repeat is known of their users. */
+static void
+test_carrier(void **state)
+{
+	struct rig *rig = *state;
+	struct client client;
+	bool banned = false;
+	arrive(rig, "192.0.2.1", &client);
+	assert_false(succeed(rig, &client, "boss"));
+	for (int minute = 0; minute < 300; minute += 5) {
+		for (int phone = 0; phone < 100; phone++) {
+			char user[16];
+			snprintf(user, sizeof(user), "user%d", phone);
+			banned =
+			    wrong(rig, &client, user, "old", false) || banned;
+		}
+		rig->now_ms += 300000;
+	}
+	assert_false(banned);
+	assert_int_equal(delay(rig, &client, "boss"), 0);
+	/* What is new counts as ever. */
+	for (int i = 0; i < 5; i++)
+		(void)fail_fresh(rig, &client, i);
+	assert_int_equal(delay(rig, &client, "boss"), 2000);
+}
+
+/* A name in other letters is no other user: most servers fold it. */
+static void
+test_case_of_a_user(void **state)
+{
+	static const char *const forms[] = {
+	    "anna", "Anna", "aNNa", "ANNA", "annA", "AnnA"};
+	struct rig *rig = *state;
+	struct client client;
+	for (int i = 0; i < 6; i++) {
+		char address[32], password[16];
+		snprintf(address, sizeof(address), "198.51.100.%d", i);
+		snprintf(password, sizeof(password), "guess%d", i);
+		arrive(rig, address, &client);
+		assert_false(wrong(rig, &client, forms[i], password, false));
+	}
+	arrive(rig, "198.51.100.99", &client);
+	assert_true(delay(rig, &client, "anna") > 0);
+	assert_true(delay(rig, &client, "aNnA") > 0);
+	assert_int_equal(delay(rig, &client, "bnna"), 0);
+}
+
+/* Logins that were on their way when somebody banned by hand. */
+static void
+test_a_ban_is_never_shortened(void **state)
+{
+	struct rig *rig = *state;
+	struct client client;
+	struct rung rungs[LADDER_MAX];
+	arrive(rig, "192.0.2.1", &client);
+	ladder_rungs(&rig->image.config, &client.addr, rungs);
+	assert_true(limiter_ban(
+	    &rig->limiter, &rungs[0], rig->now_ms, UINT64_C(86400000)));
+	for (int i = 0; i < 20; i++)
+		(void)fail_fresh(rig, &client, i);
+	rig->now_ms += UINT64_C(86300000);
+	assert_int_equal(delay(rig, &client, "anna"), LOGIN_BANNED);
+}
+
 static void
 test_tokens_never_ban(void **state)
 {
@@ -279,6 +344,9 @@ main(void)
 	    TEST(test_the_same_password_counts_once),
 	    TEST(test_many_passwords),
 	    TEST(test_office),
+	    TEST(test_carrier),
+	    TEST(test_case_of_a_user),
+	    TEST(test_a_ban_is_never_shortened),
 	    TEST(test_tokens_never_ban),
 	    TEST(test_a_known_prefix_is_never_banned),
 	    TEST(test_users_are_delayed_where_they_are_not_known),
