@@ -276,17 +276,36 @@ limiter_total_handshaking(const struct limiter *limiter)
 	return sum;
 }
 
+static uint64_t
+share_of_cap(const struct limiter *limiter, const struct config *config)
+{
+	return ((uint64_t)config->limits.handshakes_in_flight +
+		   limiter->n_slots - 1) /
+	       limiter->n_slots;
+}
+
+static uint32_t
+own_handshaking(const struct limiter *limiter)
+{
+	return atomic_load_explicit(
+	    &limiter->area->handshaking[limiter->slot], memory_order_relaxed);
+}
+
+bool
+limiter_handshakes_many(
+    const struct limiter *limiter, const struct config *config)
+{
+	return own_handshaking(limiter) > share_of_cap(limiter, config);
+}
+
 uint32_t
 limiter_handshakes_over(
     const struct limiter *limiter, const struct config *config, uint32_t coming)
 {
 	uint64_t cap = config->limits.handshakes_in_flight;
-	uint64_t share = (cap + limiter->n_slots - 1) / limiter->n_slots;
+	uint64_t share = share_of_cap(limiter, config);
 	uint64_t all = (uint64_t)limiter_total_handshaking(limiter) + coming;
-	uint64_t own = (uint64_t)atomic_load_explicit(
-			   &limiter->area->handshaking[limiter->slot],
-			   memory_order_relaxed) +
-		       coming;
+	uint64_t own = (uint64_t)own_handshaking(limiter) + coming;
 
 	if (all <= cap || own <= share)
 		return 0;

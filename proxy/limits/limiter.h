@@ -118,6 +118,11 @@ uint32_t limiter_total_handshaking(const struct limiter *limiter);
 uint32_t limiter_handshakes_over(const struct limiter *limiter,
     const struct config *config, uint32_t coming);
 
+/* This slot has more than its share of the cap: it may have to give way at any
+ * time, for what begins elsewhere. */
+bool limiter_handshakes_many(
+    const struct limiter *limiter, const struct config *config);
+
 /*
  * May a full handshake go on? Below the gateway's rate anyone's may. Above,
  * whoever's prefix logged in during the last day, up to twice the rate also

@@ -92,7 +92,6 @@ beat(struct worker *worker)
 	    memory_order_relaxed);
 	refusals_tick(&worker->env);
 	accept_beat(worker);
-	accept_give_way(worker);
 	give_back_memory(worker);
 	if (worker->env.draining)
 		drain_step(worker);
@@ -126,8 +125,19 @@ on_timer(uv_timer_t *timer)
 	} else if (worker->paused) {
 		accept_resume(worker);
 	}
+	accept_give_way(worker);
 	wheel_run(&worker->wheel, worker->env.now_ms, conn_fire, worker);
 	worker_arm_timer(worker);
+}
+
+/* Who gives way when handshakes are too many, or has no room just now. */
+static bool
+looks_at_every_tick(const struct worker *worker)
+{
+	if (worker->paused && worker->resume_ms != UINT64_MAX)
+		return true;
+	return worker->env.limiter != NULL &&
+	       limiter_handshakes_many(worker->env.limiter, worker->snapshot);
 }
 
 void
@@ -136,8 +146,7 @@ worker_arm_timer(struct worker *worker)
 	uint64_t now = worker->env.now_ms;
 	uint64_t wait = wheel_wait_ms(&worker->wheel, now);
 
-	if (worker->paused && worker->resume_ms != UINT64_MAX &&
-	    wait > WHEEL_TICK_MS)
+	if (wait > WHEEL_TICK_MS && looks_at_every_tick(worker))
 		wait = WHEEL_TICK_MS;
 	if (worker->timer_due_ms != 0 && worker->timer_due_ms <= now + wait)
 		return;

@@ -105,7 +105,7 @@ void accept_resume(struct worker *worker);
  * what it has not read while it was busy must fit into the channel. */
 void accept_beat(struct worker *worker);
 /* Other workers may have gone over the cap of handshakes, whose share of it is
- * used here. */
+ * used here: then this is called at every tick. */
 void accept_give_way(struct worker *worker);
 /* Takes what is in the backlogs, then closes the listeners. */
 void accept_close(struct worker *worker);

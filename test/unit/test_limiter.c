@@ -583,6 +583,8 @@ test_handshakes_over(void **state)
 	struct limiter other = bench.limiter;
 	other.slot = 1;
 	limiter_handshaking(&bench.limiter, 999);
+	assert_true(limiter_handshakes_many(&bench.limiter, config));
+	assert_false(limiter_handshakes_many(&other, config));
 	assert_int_equal(limiter_handshakes_over(&bench.limiter, config, 1), 0);
 	limiter_handshaking(&bench.limiter, 1);
 	assert_int_equal(limiter_handshakes_over(&bench.limiter, config, 1), 1);
