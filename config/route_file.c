@@ -37,26 +37,6 @@ complain(struct reader *reader, uint32_t line, const char *what)
 }
 
 static bool
-is_blank(uint8_t c)
-{
-	return c == ' ' || c == '\t' || c == '\r';
-}
-
-static struct span
-next_word(struct span *line)
-{
-	size_t len = 0;
-
-	while (line->len > 0 && is_blank(line->data[0]))
-		span_advance(line, 1);
-	while (len < line->len && !is_blank(line->data[len]))
-		len++;
-	struct span word = span_of(line->data, len);
-	span_advance(line, len);
-	return word;
-}
-
-static bool
 find_target(struct reader *reader, struct span kind, struct span name,
     struct rule *rule)
 {
@@ -102,14 +82,15 @@ read_line(struct reader *reader, struct span line)
 {
 	struct rule rule = {.line = reader->line};
 
-	rule.key = next_word(&line);
-	if (rule.key.len == 0 || rule.key.data[0] == '#')
+	struct span kind, name, more;
+
+	if (!parse_next_word(&line, &rule.key) || rule.key.data[0] == '#')
 		return;
-	struct span kind = next_word(&line);
-	struct span name = next_word(&line);
+	parse_next_word(&line, &kind);
+	parse_next_word(&line, &name);
 	bool is_kind = span_equal(kind, span_str("pool")) ||
 		       span_equal(kind, span_str("backend"));
-	if (!is_kind || name.len == 0 || next_word(&line).len > 0)
+	if (!is_kind || name.len == 0 || parse_next_word(&line, &more))
 		complain(reader, rule.line,
 		    "expected USER or @DOMAIN, pool or backend, and its name");
 	else if (rule.key.len > ROUTE_KEY_MAX)
@@ -171,8 +152,11 @@ route_load_text(struct builder *builder, uint32_t pool, const char *path,
 		const uint8_t *end = memchr(text.data, '\n', text.len);
 		size_t len = end == NULL ? text.len : (size_t)(end - text.data);
 		reader.line++;
-		read_line(&reader, span_of(text.data, len));
+		struct span line = span_of(text.data, len);
 		span_advance(&text, end == NULL ? len : len + 1);
+		if (line.len > 0 && line.data[line.len - 1] == '\r')
+			line.len--;
+		read_line(&reader, line);
 	}
 	sort(&reader);
 	if (reader.n_errors == 0) {

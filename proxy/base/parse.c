@@ -112,6 +112,18 @@ parse_trim(struct span text)
 }
 
 bool
+parse_next_word(struct span *text, struct span *out_word)
+{
+	*text = parse_trim(*text);
+	size_t n = 0;
+	while (n < text->len && !is_blank(text->data[n]))
+		n++;
+	*out_word = span_of(text->data, n);
+	span_advance(text, n);
+	return n > 0;
+}
+
+bool
 parse_next_item(struct span *text, struct span *out_item)
 {
 	*text = parse_trim(*text);

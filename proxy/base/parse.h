@@ -23,6 +23,10 @@ bool parse_rate(struct span text, uint64_t *out_count, uint64_t *out_period_ms);
 /* Blanks (space, tab) at both ends removed. */
 struct span parse_trim(struct span text);
 
+/* The next of the words that blanks separate, and *text behind it; false: none
+ * is left. */
+bool parse_next_word(struct span *text, struct span *out_word);
+
 /*
  * The next item of a list and *text behind it; false when text is used up.
  * Items are separated by commas and/or blanks ("a, b" and "a b" are two);

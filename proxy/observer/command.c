@@ -176,20 +176,6 @@ command_go_on(const struct message *message, struct reply *reply)
 	return true;
 }
 
-/* Words are separated by blanks. False: there is none left. */
-static bool
-next_word(struct span *rest, struct span *out_word)
-{
-	*rest = parse_trim(*rest);
-	size_t len = 0;
-	while (len < rest->len && rest->data[len] != ' ' &&
-	       rest->data[len] != '\t')
-		len++;
-	*out_word = span_of(rest->data, len);
-	span_advance(rest, len);
-	return len > 0;
-}
-
 static enum command_result
 refuse_arguments(size_t i, struct reply *reply)
 {
@@ -232,9 +218,9 @@ command_run(struct command *command, struct span request, struct reply *reply)
 	struct span name, word;
 	command->text = rest;
 	command->n_args = 0;
-	if (!next_word(&rest, &name))
+	if (!parse_next_word(&rest, &name))
 		return row_fail(reply, "no command; try help");
-	while (next_word(&rest, &word)) {
+	while (parse_next_word(&rest, &word)) {
 		if (command->n_args == COMMAND_ARGS_MAX)
 			return row_fail(reply, "too many arguments");
 		command->args[command->n_args++] = word;
