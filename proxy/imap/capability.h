@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: ISC */
-/* The capability lists that a client sees (PROTOCOL 1.3). */
+/* The capability lists that a client sees (RFC 9051 section 7.2.2). */
 #ifndef IMAP_CAPABILITY_H
 #define IMAP_CAPABILITY_H
 

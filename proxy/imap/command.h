@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * A streaming parser of what a client may say before login (PROTOCOL facts:
- * RFC 9051 sections 6.1 and 6.2, RFC 2971, RFC 7888, RFC 4959). The result
- * never depends on where reads split.
+ * A streaming parser of what a client may say before login (RFC 9051 sections
+ * 6.1 and 6.2, RFC 2971, RFC 7888, RFC 4959). The result never depends on where
+ * reads split.
  *
  * Glossary: a *command* is a tag, a name and arguments up to CRLF (a bare LF is
  * tolerated); a *literal* is {n}, {n+} or {n-} and n octets, which are data

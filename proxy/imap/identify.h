@@ -7,7 +7,7 @@
 
 /*
  * The list of an ID command: the client's name (else ours), version and os,
- * and Dovecot's names for what a PROXY header would say (PROTOCOL section 3).
+ * and Dovecot's names for what a PROXY header would say.
  * What cannot be a quoted string is left out.
  */
 void identify_write(const struct login_params *params, struct outbuf *out);

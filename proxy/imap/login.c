@@ -4,8 +4,7 @@
  *
  * One command is under way at a time and `tag` names it. The steps:
  *
- *     GREETING -> [CAPABILITY] -> [ID] -> credentials -> [CAPABILITY] ->
- * verdict
+ *     GREETING -> [CAPABILITY] -> [ID] -> credentials -> [CAPABILITY]
  *
  * where the credentials are LOGIN (ARGUMENTS while a literal waits for its
  * continuation) or AUTHENTICATE (MESSAGE while the first response waits for

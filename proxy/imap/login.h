@@ -16,9 +16,8 @@
 #include "proxy/imap/sasl.h"
 
 #define LOGIN_TEXT_MAX 512 /* of a backend's text that a client sees */
-#define LOGIN_UNTAGGED_MAX                                \
-	65536 /* octets from a backend before the verdict \
-	       */
+/* Octets from a backend before the verdict. */
+#define LOGIN_UNTAGGED_MAX 65536
 
 /* Everything the dialogue needs to know; the pointers live as long as it. */
 struct login_params {
@@ -36,7 +35,8 @@ enum login_status {
 	LOGIN_CHALLENGE, /* send "+ " + base64 in login->challenge to the
 			    client, then login_respond() with its line */
 	LOGIN_OK,	 /* relay: what is left in `in` is the session's */
-	LOGIN_FAILED,	 /* a failed login (PROTOCOL 1.15): it counts */
+	LOGIN_FAILED,	 /* NO without a code, or with AUTHENTICATIONFAILED
+			    (RFC 5530 section 3): a failed login, it counts */
 	LOGIN_REFUSED,	 /* another NO: passed on, never counted */
 	LOGIN_RETRY, /* trouble before the credentials were sent: `trouble` */
 	LOGIN_LOST,  /* trouble after: NO [UNAVAILABLE] */
@@ -97,7 +97,7 @@ const char *login_code(const struct login *login);
 
 /*
  * Writes to the client what the verdict says: [untagged CAPABILITY and] the
- * tagged line with the backend's code and text, filtered (PROTOCOL 1.3, 1.13).
+ * tagged line with the backend's code and text, filtered (verdict.h).
  * For OK, FAILED and REFUSED; at most 4 KB.
  */
 void login_write_verdict(

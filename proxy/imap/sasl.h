@@ -12,13 +12,13 @@
 
 enum credentials_kind {
 	CREDENTIALS_NONE,
-	CREDENTIALS_PASSWORD, /* user, authzid, password: LOGIN, PLAIN, LOGIN
-				 mech */
-	CREDENTIALS_TOKEN,    /* token is the first response, decoded: XOAUTH2,
-				 OAUTHBEARER */
-	CREDENTIALS_RELAYED,  /* the exchange is relayed line by line;
-				 has_initial  and token hold the decoded first
-				 response */
+	/* user, authzid, password: the command LOGIN, PLAIN, LOGIN. */
+	CREDENTIALS_PASSWORD,
+	/* token is the first response, decoded: XOAUTH2, OAUTHBEARER. */
+	CREDENTIALS_TOKEN,
+	/* Relayed line by line; with has_initial token is the first response,
+	 * decoded. */
+	CREDENTIALS_RELAYED,
 };
 
 struct credentials {

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a backend said of a login, filtered for the client's eyes (PROTOCOL
- * 1.13, 1.15). For the login dialogue only.
+ * What a backend said of a login, filtered for the client's eyes: its code and
+ * its text pass (an ALERT must be shown, RFC 9051 section 7.1), printable and
+ * at most LOGIN_TEXT_MAX octets each; a REFERRAL, which would lead around the
+ * gateway, is UNAVAILABLE. For the login dialogue only.
  */
 #ifndef IMAP_VERDICT_H
 #define IMAP_VERDICT_H

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Shared by the files of this directory only: session.c (states, relay, end),
+ * Shared by the files of this directory only: session.c (states, end), relay.c,
  * preauth.c (what the gateway itself says), attempt.c (from credentials to a
  * verdict), answer.c (when that is our own), dialogue.c (its plaintext),
  * report.c (record, events, counters).
@@ -25,7 +25,7 @@
 /* The same when everything that is up was tried without success. */
 #define BACKEND_RETRY_MS 500
 
-#define BAD_COMMANDS_MAX 3 /* PROTOCOL 1.6 */
+#define BAD_COMMANDS_MAX 3 /* then BYE */
 /* A client that tries on and on holds a connection whose deadline stands still:
  * it is told to come back later. */
 #define REFUSALS_MAX 10
@@ -86,12 +86,12 @@ void session_note_cause(
     struct session *session, enum who who, enum end_reason reason);
 /* After TLS_FAILED: counted by its failure, the alert is sent first. */
 void session_end_tls(struct session *session);
-/* Plaintext from and to the client. */
-void session_count_in(struct session *session, uint64_t octets);
-void session_count_out(struct session *session, uint64_t octets);
 const struct config_listen *session_listen(const struct session *session);
 
 /* relay.c */
+/* Plaintext from and to the client. */
+void session_count_in(struct session *session, uint64_t octets);
+void session_count_out(struct session *session, uint64_t octets);
 bool relay_step(struct session *session);
 uint64_t relay_deadline(const struct session *session);
 
@@ -108,7 +108,6 @@ bool preauth_flush(struct session *session);
 void attempt_start(struct session *session);
 bool attempt_step(struct session *session);
 void attempt_dialed(struct session *session, bool good, const char *why);
-void attempt_backend_gone(struct session *session);
 void attempt_deadline(struct session *session);
 /* The client's line for PHASE_CHALLENGE. */
 void attempt_respond(struct session *session, struct span line);

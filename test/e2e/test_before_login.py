@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The gateway's own dialogue (PROTOCOL section 1). No backend takes part, but
+"""The gateway's own dialogue. No backend takes part, but
 for its capabilities."""
 import pytest
 

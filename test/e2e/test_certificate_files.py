@@ -188,7 +188,7 @@ def unreadable(path):
     path.mkdir()
 
 
-# What happens to the files (PROTOCOL section 4), and the log's words for it.
+# What happens to the files, and the log's words for it.
 BROKEN = {
     "key of another": (
         lambda place, certs: replace(certs.leaf("x").key, place / "live.key"),

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Backends that are broken or hostile up to the verdict: the client never sees
-what they said, gets UNAVAILABLE or another backend (PROTOCOL 1.13, 4)."""
+what they said, gets UNAVAILABLE or another backend."""
 import threading
 import time
 

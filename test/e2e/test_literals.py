@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """Literals before login: user and password arrive as the same octets or are
-refused, and no octet of a literal is ever a command (PROTOCOL 1.9, 4)."""
+refused, and no octet of a literal is ever a command (RFC 7888)."""
 import random
 
 import pytest

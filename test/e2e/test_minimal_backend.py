@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """A backend with no extension at all: every login works, and what the gateway
-sends uses nothing that the backend didn't list (PROTOCOL 1.11)."""
+sends uses nothing that the backend didn't list."""
 import pytest
 
 from support import PASSWORD, USER

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What follows a LOGIN in the same segment belongs to the backend after OK and
-to the gateway after NO (PROTOCOL 1.12)."""
+to the gateway after NO."""
 import pytest
 
 from support import PASSWORD, USER

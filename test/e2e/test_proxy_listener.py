@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""A listener behind a balancer: PROXY headers, from trusted networks only
-(PROTOCOL section 3)."""
+"""A listener behind a balancer: PROXY headers, from trusted networks only."""
 import socket
 import struct
 import time

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""TLS as clients see it (PROTOCOL section 2)."""
+"""TLS as clients see it."""
 import os
 import random
 import ssl

@@ -263,7 +263,7 @@ test_login(void **state)
 	CHECK_ROWS(rows);
 }
 
-/* PROTOCOL section 4, smuggling: no octet of a literal is a command. */
+/* Smuggling: no octet of a literal is a command. */
 static void
 test_smuggling(void **state)
 {
