@@ -321,17 +321,6 @@ conn_settle(struct conn *conn)
 }
 
 void
-conn_fire(struct wheel_entry *entry, void *arg)
-{
-	struct conn *conn = list_entry(entry, struct conn, deadline);
-	struct worker *worker = arg;
-
-	if (session_next_deadline(&conn->session) <= worker->env.now_ms)
-		session_deadline(&conn->session);
-	conn_settle(conn);
-}
-
-void
 conn_key_reply(struct conn *conn, const struct key_reply *reply)
 {
 	session_key_reply(&conn->session, reply);
@@ -452,6 +441,70 @@ conn_to_shed(const struct worker *worker, bool handshaking)
 	if (!handshaking)
 		look_through(worker, &worker->preauth, false, &found);
 	return found.conn;
+}
+
+/* It counts for the newcomer's prefix, and it is its client's turn. */
+static bool
+is_in_the_way(const struct conn *conn, const struct conn *newcomer)
+{
+	const struct session *session = &conn->session;
+	uint32_t entry = newcomer->session.hold.entries[0];
+
+	return session->hold.preauth && entry != LIMITER_NONE &&
+	       session->hold.entries[0] == entry &&
+	       session->id < newcomer->session.id &&
+	       (session->state == SESSION_HANDSHAKE ||
+		   session->state == SESSION_PREAUTH) &&
+	       !session->key_wait && list_is_empty(&conn->shaking);
+}
+
+static struct conn *
+find_in_the_way(const struct list_link *list, const struct conn *newcomer)
+{
+	const struct list_link *it = list->next;
+
+	for (uint32_t n = 0; it != list && n < SHED_LOOK; it = it->next, n++) {
+		struct conn *conn = list_entry(it, struct conn, preauth);
+		if (is_in_the_way(conn, newcomer))
+			return conn;
+	}
+	return NULL;
+}
+
+/* Who has waited for room long enough takes that of the oldest of its prefix
+ * that says nothing: or one silent host would lock out all who share its
+ * address. */
+static void
+make_way(struct conn *newcomer)
+{
+	struct worker *worker = newcomer->worker;
+	struct conn *conn;
+
+	if (newcomer->session.state != SESSION_ACCEPT ||
+	    worker->env.now_ms < newcomer->session.admit_by_ms)
+		return;
+	conn = find_in_the_way(&worker->strangers, newcomer);
+	if (conn == NULL)
+		conn = find_in_the_way(&worker->preauth, newcomer);
+	if (conn == NULL)
+		return;
+	slot_add(&worker->area->shed, 1);
+	conn_stop(conn, REASON_SHED);
+	if (!conn->closing)
+		conn_abort(conn); /* no lingering: its place is wanted now */
+}
+
+void
+conn_fire(struct wheel_entry *entry, void *arg)
+{
+	struct conn *conn = list_entry(entry, struct conn, deadline);
+	struct worker *worker = arg;
+
+	if (session_next_deadline(&conn->session) <= worker->env.now_ms) {
+		make_way(conn);
+		session_deadline(&conn->session);
+	}
+	conn_settle(conn);
 }
 
 bool

@@ -10,7 +10,7 @@ import time
 
 import pytest
 
-from support import CLIENT, SANITIZED, USER, scaled, wait_for
+from support import CLIENT, PASSWORD, SANITIZED, USER, scaled, wait_for
 from support.client import Client, context, is_refused, tcp
 from support.gateway import backend, memory_of
 
@@ -85,16 +85,53 @@ def test_a_silent_crowd_makes_others_of_its_address_wait(make_limited):
     silent.pop().close()
     late.handshake()
     late.logged_in().close()
-    more = tcp(gateway.port, address(1))
-    # both workers accept: the next must not overtake it
-    wait_for(lambda: counter(gateway, "handshaking") == 2)
+    for sock in silent:
+        sock.close()
+
+
+def test_who_is_served_is_not_sent_away_for_a_newcomer(make_limited):
+    """It waits for 5 s, and is refused."""
+    gateway = make_limited(preauth_per_ip=1)
+    answer, plain = threading.Event(), gateway.server.on_login
+
+    def slowly(connection, tag):
+        answer.wait(20)
+        plain(connection, tag)
+    gateway.server.on_login = slowly
+    client = gateway.client(source=address(1))
+    client.greeting()
+    client.send(f'a LOGIN {USER} "{PASSWORD}"\r\n')
+    wait_for(lambda: gateway.server.logins())
     start = time.monotonic()
     assert is_refused(gateway, address(1), 9)
     assert 4 < time.monotonic() - start < 8
     gateway.wait_event("refused", why="preauth_per_ip")
-    more.close()
-    for sock in silent:
-        sock.close()
+    answer.set()
+    assert client.line().startswith(b"a OK")
+    client.close()
+
+
+@pytest.mark.parametrize("greeted", [False, True])
+def test_a_silent_crowd_locks_nobody_out(make_gateway, make_backend, greeted):
+    """Behind a carrier's address one host is enough to fill preauth_per_ip:
+    the oldest that says nothing makes room for who has waited for 5 s."""
+    gateway = make_gateway({"a": backend(make_backend())},
+                           gateway={"workers": 1},
+                           limits={**LIMITED, "preauth_per_ip": 8}).start()
+    gateway.wait_up()
+    crowd = [Client(gateway.port, source=address(1), handshake=greeted)
+             for _ in range(8)]
+    for client in crowd:
+        if greeted:
+            client.greeting()
+    gateway.login(source=address(1)).close()
+    gateway.login(source=address(2)).close()
+    assert not gateway.events("refused")
+    gateway.wait_event("session", why="shed")
+    if greeted:
+        assert crowd[0].line().startswith(b"* BYE [UNAVAILABLE]")
+    for client in crowd:
+        client.close()
 
 
 def test_a_ban_after_failed_logins(make_limited):
