@@ -41,6 +41,7 @@ attempt_drop_backend(struct session *session)
 	env->out[SIDE_BACKEND].overflow = false;
 	if (preauth == NULL)
 		return;
+	report_backend(session);
 	login_free(preauth->login);
 	preauth->login = NULL;
 	preauth->attempt_deadline_ms = 0;
@@ -105,6 +106,7 @@ choose(struct session *session)
 	if (preauth->n_tried == BALANCE_TRIES_MAX)
 		preauth->has_other = false;
 	session->counted = true;
+	report_backend(session);
 	session->dial = DIAL_WANTED;
 	preauth->dialled_ms = env->now_ms;
 	preauth->attempt_deadline_ms =

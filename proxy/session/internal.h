@@ -125,6 +125,8 @@ void report_tls_failure(struct session *session);
 void report_login(struct session *session, const char *verdict,
     const char *code, const char *why);
 void report_user(struct session *session, struct span user);
+/* Where it is counted, from the choice on. */
+void report_backend(struct session *session);
 /* Its prefix is banned from now on. */
 void report_ban(struct session *session);
 /* Its user never came from here before. */

@@ -109,13 +109,20 @@ report_state(
 		slot_add(new, 1);
 	slot_record_begin(record);
 	record->state = (uint8_t)to;
-	if (to == SESSION_LOGIN || to == SESSION_RELAY) {
-		record->backend =
-		    session->counted ? session->backend.index : CONFIG_NONE;
-		record->backend_generation = session->backend.generation;
-	}
 	slot_record_end(record);
 	tell_state(session, from, to);
+}
+
+void
+report_backend(struct session *session)
+{
+	struct slot_record *record = session->record;
+
+	slot_record_begin(record);
+	record->backend =
+	    session->counted ? session->backend.index : CONFIG_NONE;
+	record->backend_generation = session->backend.generation;
+	slot_record_end(record);
 }
 
 /* Of the state that the session is in. */
