@@ -138,6 +138,21 @@ on_name_trouble(void *arg, const char *host, const char *why)
 	monitor_send(monitor, &event);
 }
 
+static void
+on_name_surplus(void *arg, const char *host)
+{
+	struct event event;
+
+	event_begin(&event, EVENT_WARNING);
+	event_str(&event, FIELD_NAME, host);
+	event_u64(&event, FIELD_COUNT, RESOLVER_FAMILY_MAX);
+	event_str(&event, FIELD_WHY, "too_many_addresses");
+	event_str(&event, FIELD_TEXT,
+	    "a backend's name has more addresses of a family than are used: "
+	    "the lowest are");
+	monitor_send(arg, &event);
+}
+
 /* ---- what the master says ---------------------------------------------- */
 
 static void
@@ -234,7 +249,7 @@ static void
 on_start(struct monitor *monitor)
 {
 	const struct resolver_events events = {
-	    monitor, on_names_changed, on_name_trouble};
+	    monitor, on_names_changed, on_name_trouble, on_name_surplus};
 
 	if (monitor->is_started)
 		return;

@@ -32,9 +32,10 @@ struct question {
 	struct name *name;
 	int family; /* V4, V6 */
 	bool is_open;
-	int status; /* of the last answer, ARES_... */
+	int status;    /* of the last answer, ARES_... */
+	bool has_more; /* than are used */
 	uint32_t n;
-	struct addr addrs[RESOLVER_FAMILY_MAX];
+	struct addr addrs[RESOLVER_FAMILY_MAX]; /* in order */
 };
 
 struct name {
@@ -43,6 +44,7 @@ struct name {
 	bool is_wanted;
 	bool has_answer; /* good or bad */
 	bool is_failing;
+	bool has_more;
 	uint64_t interval_ms;
 	uint64_t due_ms;
 	uint64_t ttl_ms; /* the smallest of the running questions */
@@ -90,17 +92,31 @@ has_addr(const struct question *question, const struct addr *addr)
 	return false;
 }
 
+/* The lowest ones stay: answers come in any order, and where there are more
+ * than are used it must not be other ones each time. */
 static void
 add_addr(struct question *question, const struct sockaddr *sa)
 {
-	struct addr addr;
+	struct addr *addrs = question->addrs, addr;
+	uint32_t at = 0;
 
-	if (question->n == RESOLVER_FAMILY_MAX ||
-	    !addr_from_sockaddr(sa, &addr))
+	if (!addr_from_sockaddr(sa, &addr))
 		return;
 	addr.port = 0;
-	if (!has_addr(question, &addr))
-		question->addrs[question->n++] = addr;
+	if (has_addr(question, &addr))
+		return;
+	while (at < question->n &&
+	       memcmp(addrs[at].ip, addr.ip, sizeof(addr.ip)) < 0)
+		at++;
+	if (question->n < RESOLVER_FAMILY_MAX)
+		question->n++;
+	else
+		question->has_more = true;
+	if (at == RESOLVER_FAMILY_MAX)
+		return;
+	memmove(&addrs[at + 1], &addrs[at],
+	    (question->n - 1 - at) * sizeof(addrs[0]));
+	addrs[at] = addr;
 }
 
 static bool
@@ -132,6 +148,8 @@ take_addresses(struct question *question, const struct ares_addrinfo *info)
 		add_addr(&next, node->ai_addr);
 		note_ttl(question->name, node->ai_ttl);
 	}
+	if (next.n > 0)
+		question->has_more = next.has_more;
 	if (next.n == 0 || is_same_set(question, &next))
 		return;
 	question->n = next.n;
@@ -156,6 +174,7 @@ drop_family(struct name *name, int gone, int other)
 	    name->questions[other].status != ARES_SUCCESS)
 		return;
 	question->n = 0;
+	question->has_more = false;
 	name->resolver->is_changed = true;
 }
 
@@ -173,6 +192,18 @@ tell_trouble(struct name *name)
 	    events->arg, name->host, fails ? ares_strerror(v4) : NULL);
 }
 
+static void
+tell_surplus(struct name *name)
+{
+	const struct resolver_events *events = &name->resolver->events;
+	bool has_more =
+	    name->questions[V4].has_more || name->questions[V6].has_more;
+
+	if (has_more && !name->has_more)
+		events->on_surplus(events->arg, name->host);
+	name->has_more = has_more;
+}
+
 /* Both questions are answered. */
 static void
 conclude(struct name *name)
@@ -182,6 +213,7 @@ conclude(struct name *name)
 	drop_family(name, V4, V6);
 	drop_family(name, V6, V4);
 	tell_trouble(name);
+	tell_surplus(name);
 	if (name->is_failing && delay > RETRY_MS)
 		delay = RETRY_MS;
 	if (delay > name->ttl_ms)

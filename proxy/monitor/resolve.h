@@ -22,6 +22,8 @@ struct resolver_events {
 	void (*on_change)(void *arg);
 	/* A name stopped resolving (why is not NULL) or resolves again. */
 	void (*on_trouble)(void *arg, const char *host, const char *why);
+	/* It has more than RESOLVER_FAMILY_MAX: the lowest are used. */
+	void (*on_surplus)(void *arg, const char *host);
 };
 
 /* NULL: out of memory. */

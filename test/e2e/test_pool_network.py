@@ -38,22 +38,46 @@ class Resolver:
 
     def __init__(self):
         self.records, self.broken, self.asked = {}, False, []
+        self.turns = False      # each answer begins elsewhere
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((RESOLVER, 53))
-        self.thread = threading.Thread(target=self._serve)
-        self.thread.start()
+        self.stream = socket.create_server((RESOLVER, 53))
+        self.threads = [threading.Thread(target=self._serve),
+                        threading.Thread(target=self._serve_stream)]
+        for thread in self.threads:
+            thread.start()
 
     def _serve(self):
         while data := self.socket.recvfrom(2048):
             if not data[0]:
                 break
-            self.socket.sendto(self._answer(data[0]), data[1])
+            answer = self._answer(data[0])
+            if len(answer) > 512:   # to be asked for in the other way
+                answer = answer[:2] + b"\x83\x80" + data[0][4:6] + \
+                    bytes(6) + data[0][12:]
+            self.socket.sendto(answer, data[1])
+
+    def _serve_stream(self):
+        while True:
+            try:
+                client = self.stream.accept()[0]
+            except OSError:
+                return
+            with client, client.makefile("rwb") as file:
+                while head := file.read(2):
+                    answer = self._answer(
+                        file.read(int.from_bytes(head, "big")))
+                    file.write(len(answer).to_bytes(2, "big") + answer)
+                    file.flush()
 
     def stop(self):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as ours:
             ours.sendto(b"", (RESOLVER, 53))
-        self.thread.join()
+        self.stream.shutdown(socket.SHUT_RDWR)
+        for thread in self.threads:
+            thread.join()
         self.socket.close()
+        self.stream.close()
 
     def _answer(self, data):
         labels, at = [], 12
@@ -67,6 +91,9 @@ class Resolver:
         family = {A: socket.AF_INET, AAAA: socket.AF_INET6}.get(kind)
         found = [socket.inet_pton(family, text) for text in addresses
                  if (":" in text) == (kind == AAAA)] if family else []
+        if self.turns and found:
+            turn = len(self.asked) * 7 % len(found)
+            found = found[turn:] + found[:turn]
         code = 2 if self.broken else 0 if name in self.records else 3
         head = data[:2] + struct.pack("!5H", 0x8180 | code, 1, len(found),
                                       0, 0)
@@ -119,10 +146,41 @@ def test_names(make_gateway, make_backend, resolver):
     assert gateway.wait_event("warning", name="mail.test")
     gateway.login().close()
     resolver.broken = False
+    resolver.records["mail.test"] = []      # there is one, without addresses
+    asked = len(resolver.asked)
+    wait_for(lambda: len(resolver.asked) > asked + 4, 20)
+    assert up(gateway) == ["127.0.0.6", "127.0.0.7"]
     resolver.records["mail.test"] = [BACKEND]
     wait_for(lambda: up(gateway) == [BACKEND], 20)
     gateway.wait_event("warning", name="mail.test", why="resolved")
     stays.close()
+
+
+@inside
+def test_more_addresses_than_are_used(make_gateway, make_backend, resolver):
+    """Always the same ones, in whatever order they come, or users would move
+    with each answer; and somebody is told."""
+    server = make_backend()
+    resolver.turns = True
+    resolver.records["many.test"] = [BACKEND] + \
+        [f"127.1.{n}.{m}" for n in (0, 1) for m in range(1, 250)]
+    gateway = make_gateway(
+        {"a": {"address": f"many.test:{server.port}"}},
+        pool={"resolve_interval": "1s", "check_interval": "10m"}).start()
+    gateway.wait_up()
+    event = gateway.wait_event("warning", name="many.test")
+    assert event["why"] == "too_many_addresses", event
+
+    def rows():
+        return sorted(row["address"] for row in gateway.ctl("backends"))
+    before = rows()
+    assert len(before) == 16
+    asked = len(resolver.asked)
+    wait_for(lambda: len(resolver.asked) > asked + 8, 20)
+    assert rows() == before
+    assert len(gateway.events("warning", name="many.test")) == 1
+    assert not gateway.events("backend", state="draining")
+    gateway.login().close()
 
 
 @inside

@@ -127,6 +127,8 @@ def test_flapping(make_gateway, make_backend):
     print(f"{sum(counts)} logins in {scaled(10)} s, highest rate that a "
           f"backend saw: {peak} connections/s, logins {served(servers)}")
     assert not failures, failures[:5]
+    # no stampede: the load of all of them, twice over, at the very worst
+    assert peak <= 2 * 200, peak
 
 
 def test_places_are_for_the_whole_gateway(make_gateway, make_backend):
