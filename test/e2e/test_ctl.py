@@ -15,7 +15,7 @@ from support import BUILD, CLIENT, TOP, USER, scaled, wait_for
 from support import log as log_format
 from support.client import context
 from support.gateway import backend
-from support.observe import ask, ctl, get, scrape, wait_ready, with_metrics
+from support.observe import get, scrape, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -36,10 +36,6 @@ def audit(gateway, kind="control"):
     return [event for event in events if event["event"] == kind]
 
 
-def rows(gateway, *words):
-    return ask(gateway, *words)
-
-
 def ended(client):
     try:
         return client.receive() == b""
@@ -49,60 +45,60 @@ def ended(client):
 
 def test_status(gateway):
     # it greets before the first check, and is ready after it
-    wait_for(lambda: rows(gateway, "status")[0]["ready"] == "yes")
-    found = rows(gateway, "status")
+    wait_for(lambda: gateway.ctl("status")[0]["ready"] == "yes")
+    found = gateway.ctl("status")
     assert found[0]["generation"] == 1
     assert found[0]["pid"] == gateway.process.pid
     workers = [row for row in found if "worker" in row]
     assert [row["worker"] for row in workers] == [0, 1]
-    table = ctl(gateway, "status").stdout
+    table = gateway.run_ctl("status").stdout
     assert "READY" in table and "{" not in table
 
 
 def test_status_says_what_is_wrong(gateway, server):
     server.stop()
     gateway.wait_down()
-    found = {row["at"]: row["look"] for row in rows(gateway, "status")
+    found = {row["at"]: row["look"] for row in gateway.ctl("status")
              if "look" in row}
     assert found["Pool mail has no backend that is up"] == "bad"
-    assert rows(gateway, "status")[0]["ready"] != "yes"
+    assert gateway.ctl("status")[0]["ready"] != "yes"
 
 
 def test_sessions_and_filters(gateway):
     with gateway.login() as one, gateway.client() as two:
         two.greeting()
-        everyone = rows(gateway, "sessions")
+        everyone = gateway.ctl("sessions")
         assert len(everyone) == 2
-        mine = rows(gateway, "sessions", f"user={USER}", "state=relay")
+        mine = gateway.ctl("sessions", f"user={USER}", "state=relay")
         assert len(mine) == 1 and mine[0]["backend"] == "a"
         port = one.socket.getsockname()[1]
         assert mine[0]["peer"] == f"{CLIENT}:{port}"
         assert mine[0]["tls"] == "TLSv1.3"
-        assert rows(gateway, "sessions", "id=" + mine[0]["id"]) == mine
-        assert len(rows(gateway, "sessions", CLIENT)) == 2
-        assert rows(gateway, "sessions", "user=nobody") == []
-        assert rows(gateway, "sessions", "backend=a") == mine
-        assert rows(gateway, "sessions", "backend=b") == []
-    assert ctl(gateway, "sessions", "colour=red").returncode == 1
+        assert gateway.ctl("sessions", "id=" + mine[0]["id"]) == mine
+        assert len(gateway.ctl("sessions", CLIENT)) == 2
+        assert gateway.ctl("sessions", "user=nobody") == []
+        assert gateway.ctl("sessions", "backend=a") == mine
+        assert gateway.ctl("sessions", "backend=b") == []
+    assert gateway.run_ctl("sessions", "colour=red").returncode == 1
 
 
 def test_kick(gateway):
     with gateway.login() as one, gateway.login() as two, \
             gateway.client() as three:
         three.greeting()
-        session = rows(gateway, "sessions", "state=relay")[0]["id"]
-        assert rows(gateway, "kick", "id", session) == [{"sessions": 1}]
+        session = gateway.ctl("sessions", "state=relay")[0]["id"]
+        assert gateway.ctl("kick", "id", session) == [{"sessions": 1}]
         kicked = gateway.wait_event("session", why="kicked", id=session)
         assert kicked["who"] == "gateway"
-        assert rows(gateway, "kick", "user", USER) == [{"sessions": 1}]
+        assert gateway.ctl("kick", "user", USER) == [{"sessions": 1}]
         assert ended(one) and ended(two)
-        assert rows(gateway, "kick", "address", CLIENT) == [{"sessions": 1}]
+        assert gateway.ctl("kick", "address", CLIENT) == [{"sessions": 1}]
         assert three.line().startswith(b"* BYE")
     commands = [event["command"] for event in audit(gateway)]
     assert commands == [f"kick id {session}", f"kick user {USER}",
                         f"kick address {CLIENT}"]
     assert {event["uid"] for event in audit(gateway)} == {str(os.getuid())}
-    assert ctl(gateway, "kick", "user").returncode == 1
+    assert gateway.run_ctl("kick", "user").returncode == 1
 
 
 def test_kick_backend(gateway):
@@ -110,38 +106,38 @@ def test_kick_backend(gateway):
     with gateway.login() as one, gateway.login() as two, \
             gateway.client() as three:
         three.greeting()
-        assert rows(gateway, "kick", "backend", "b") == [{"sessions": 0}]
-        assert rows(gateway, "kick", "backend", "a") == [{"sessions": 2}]
+        assert gateway.ctl("kick", "backend", "b") == [{"sessions": 0}]
+        assert gateway.ctl("kick", "backend", "a") == [{"sessions": 2}]
         assert ended(one) and ended(two)
         assert three.result("NOOP").startswith(b"OK")
     assert len(gateway.wait_events(2, "session", why="kicked")) == 2
 
 
 def test_reload(gateway):
-    generation = rows(gateway, "status")[0]["generation"]
+    generation = gateway.ctl("status")[0]["generation"]
     gateway.config["limits"]["login_attempts"] = 3
     gateway.write()
     with gateway.login() as client:
-        done = ctl(gateway, "reload")
+        done = gateway.run_ctl("reload")
         assert done.returncode == 0 and not done.stderr, done
         assert client.result("NOOP").startswith(b"OK")
-    assert rows(gateway, "status")[0]["generation"] == generation + 1
+    assert gateway.ctl("status")[0]["generation"] == generation + 1
     gateway.config["limits"]["login_attempts"] = "many"
     gateway.config["pool mail"]["balance"] = "nonsense"
     gateway.write()
-    done = ctl(gateway, "reload")
+    done = gateway.run_ctl("reload")
     assert done.returncode == 1
     assert "nothing was changed" in done.stderr
     for key in ("login_attempts", "balance"):
         assert key in done.stdout and "sallyport.conf:" in done.stdout
-    assert rows(gateway, "status")[0]["generation"] == generation + 1
+    assert gateway.ctl("status")[0]["generation"] == generation + 1
     assert [event["command"] for event in audit(gateway)] == ["reload"] * 2
     assert len(audit(gateway, "reload")) == 2
 
 
 def test_many_reloads_at_once(gateway):
     """Each waits for one that began after it asked."""
-    generation = rows(gateway, "status")[0]["generation"]
+    generation = gateway.ctl("status")[0]["generation"]
     clients = [subprocess.Popen(
         [BUILD / "sallyport", "ctl", "-s", gateway.control, *words],
         stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
@@ -149,15 +145,15 @@ def test_many_reloads_at_once(gateway):
     for client in clients:
         output, _ = client.communicate(timeout=30)
         assert client.returncode == 0, output
-    assert rows(gateway, "status")[0]["generation"] > generation
+    assert gateway.ctl("status")[0]["generation"] > generation
 
 
 def test_drain(gateway):
     gateway.config["gateway"]["drain_timeout"] = "3s"
     gateway.write()
-    assert ctl(gateway, "reload").returncode == 0
+    assert gateway.run_ctl("reload").returncode == 0
     with gateway.login() as client:
-        assert ctl(gateway, "drain").returncode == 0
+        assert gateway.run_ctl("drain").returncode == 0
         wait_for(lambda: get(gateway, "/readyz")[0] == 503, 3, "not ready")
         assert ended(client)
     assert gateway.process.wait(15) == 0
@@ -167,13 +163,13 @@ def test_drain(gateway):
 
 
 def test_log_level(gateway):
-    assert ctl(gateway, "log-level", "error").returncode == 0
+    assert gateway.run_ctl("log-level", "error").returncode == 0
     size = gateway.log.stat().st_size
     gateway.login().close()
     gateway.login().close()
     wait_for(lambda: len(audit(gateway, "login")) == 2)
     assert gateway.log.stat().st_size == size
-    assert ctl(gateway, "log-level", "loud").returncode == 1
+    assert gateway.run_ctl("log-level", "loud").returncode == 1
     assert audit(gateway)[0]["command"] == "log-level error"
 
 
@@ -182,7 +178,7 @@ def test_why(gateway):
         client.greeting()
         client.login(password="s3cret-wrong")
     gateway.wait_event("session", user=USER)
-    found = rows(gateway, "why", CLIENT)
+    found = gateway.ctl("why", CLIENT)
     assert found[0] == {"listener": "imaps", "refused": "no", "rule": "admit",
                         "until": ""}
     events = [row for row in found if "ts" in row]
@@ -191,9 +187,9 @@ def test_why(gateway):
                for row in events)
     gateway.config["limits"]["deny"] = "203.0.113.0/24"
     gateway.write()
-    assert ctl(gateway, "reload").returncode == 0
-    assert rows(gateway, "why", "203.0.113.7")[0]["rule"] == "denied"
-    assert ctl(gateway, "why", "example.org").returncode == 1
+    assert gateway.run_ctl("reload").returncode == 0
+    assert gateway.ctl("why", "203.0.113.7")[0]["rule"] == "denied"
+    assert gateway.run_ctl("why", "example.org").returncode == 1
 
 
 def test_a_refused_client_finds_its_reason(make_gateway, server):
@@ -208,7 +204,7 @@ def test_a_refused_client_finds_its_reason(make_gateway, server):
             return gateway.events("refused")
         return None
     wait_for(refused, what="a refusal")
-    found = rows(gateway, "why", CLIENT)
+    found = gateway.ctl("why", CLIENT)
     assert found[0]["refused"] == "yes" and found[0]["rule"] == "denied"
     assert found[1]["event"] == "refused" and found[1]["why"] == "denied"
     key = 'sallyport_connections_refused_total{reason="denied"}'
@@ -220,7 +216,7 @@ def test_tls_report(gateway):
     gateway.login(tls=old).close()
     gateway.wait_event("session", user=USER)
     with gateway.login(tls=old), gateway.login():
-        found = rows(gateway, "tls-report")
+        found = gateway.ctl("tls-report")
     now = {row["tls"]: row["clients_now"] for row in found if "group" in row}
     assert now == {"TLSv1.2": 1, "TLSv1.3": 1}
     users = [row for row in found if "user" in row]
@@ -235,14 +231,14 @@ def test_tls_report_of_a_dry_run(gateway):
     wanted = "ECDHE-ECDSA-AES128-GCM-SHA256:ECDHE-RSA-AES128-GCM-SHA256"
     gateway.config["tls public"]["observe_ciphers"] = wanted
     gateway.write()
-    assert ctl(gateway, "reload").returncode == 0
+    assert gateway.run_ctl("reload").returncode == 0
     fine = context(version=ssl.TLSVersion.TLSv1_2, ciphers=wanted)
     odd = context(version=ssl.TLSVersion.TLSv1_2, ciphers=other)
     for tls in (fine, odd):
         gateway.login(tls=tls).close()
     gateway.wait_events(2, "session", user=USER)
     with gateway.login(tls=fine), gateway.login(tls=odd), gateway.login():
-        found = rows(gateway, "tls-report")
+        found = gateway.ctl("tls-report")
         body = get(gateway)[2]
     assert found[0] == {"section": "public", "observe_min_version": "",
                         "observe_ciphers": wanted}
@@ -260,21 +256,21 @@ def test_tls_report_of_a_dry_run(gateway):
 
 
 def test_certificates_and_backends(gateway):
-    certificate, = rows(gateway, "certificates")
+    certificate, = gateway.ctl("certificates")
     assert certificate["name"] == "main" and certificate["usable"]
     assert certificate["renewals"] == 0
     with gateway.login():
-        server, = rows(gateway, "backends")
+        server, = gateway.ctl("backends")
     assert server["state"] == "up" and server["sessions"] == 1
     assert server["failures"] == 0
 
 
 def test_top_once(gateway):
     with gateway.login(), gateway.login():
-        found = rows(gateway, "top", "backend")
+        found = gateway.ctl("top", "backend")
         assert found == [{"backend": "a", "sessions": 2,
                           "in": found[0]["in"], "out": found[0]["out"]}]
-        assert ctl(gateway, "top", "colour").returncode == 1
+        assert gateway.run_ctl("top", "colour").returncode == 1
 
 
 def test_top_on_a_terminal(gateway):
@@ -323,24 +319,24 @@ def test_fast_with_many_sessions(make_gateway, make_dovecot):
         {"a": backend(dovecot, "proxy_v2")})).start()
     gateway.wait_up()
     clients = [gateway.login() for _ in range(scaled(200))]
-    assert len(rows(gateway, "sessions", "state=relay")) == len(clients)
+    assert len(gateway.ctl("sessions", "state=relay")) == len(clients)
     assert best(lambda: get(gateway, "/")) < 0.05
     assert best(lambda: get(gateway, "/metrics")) < 0.05
-    assert best(lambda: ctl(gateway, "--json", "sessions")) < 0.1
+    assert best(lambda: gateway.run_ctl("--json", "sessions")) < 0.1
     for client in clients:
         client.close()
 
 
 def test_a_wrong_word_is_helped(gateway):
-    done = ctl(gateway, "sesions")
+    done = gateway.run_ctl("sesions")
     assert done.returncode == 1 and " sessions " in done.stderr, done
     for wrong in (["kick", "anna"], ["status", "x"], ["log-level"]):
-        done = ctl(gateway, *wrong)
+        done = gateway.run_ctl(*wrong)
         assert done.returncode == 1 and not done.stdout, done
         assert f"usage: {wrong[0]}" in done.stderr, done
-    done = ctl(gateway, "-h")
+    done = gateway.run_ctl("-h")
     assert done.returncode == 0 and "tls-report" in done.stdout, done
-    assert ctl(gateway, "--nonsense", "status").returncode == 2
+    assert gateway.run_ctl("--nonsense", "status").returncode == 2
 
 
 def test_who_may_ask(gateway):
@@ -349,7 +345,7 @@ def test_who_may_ask(gateway):
 
 def test_completion_names_every_command(gateway):
     script = (TOP / "scripts" / "sallyport.bash").read_text()
-    for row in rows(gateway, "help"):
+    for row in gateway.ctl("help"):
         assert f" {row['command']}" in script.replace("\n", " ") \
             .replace("\t", " ").replace('"', " "), row
     done = subprocess.run(
@@ -369,8 +365,8 @@ def test_interrupted_clients(gateway):
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         client.send_signal(signal.SIGKILL)
         client.wait()
-    wait_for(lambda: ctl(gateway, "reload").returncode == 0, 20)
-    assert rows(gateway, "status")[0]["ready"] == "yes"
+    wait_for(lambda: gateway.run_ctl("reload").returncode == 0, 20)
+    assert gateway.ctl("status")[0]["ready"] == "yes"
 
 
 def test_without_a_gateway(tmp_path):

@@ -11,7 +11,7 @@ from support import PASSWORD, USER, scaled, wait_for
 from support import log as log_format
 from support.client import context
 from support.gateway import backend
-from support.observe import ask, scrape, wait_ready, with_metrics
+from support.observe import scrape, wait_ready, with_metrics
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_full_disk(start):
     works(gateway)
     # a verdict and an end each, at least
     wait_for(lambda: dropped(gateway, "write_error") >= scaled(20) * 2)
-    looks = [row["at"] for row in ask(gateway, "status") if "look" in row]
+    looks = [row["at"] for row in gateway.ctl("status") if "look" in row]
     assert any("log lines were lost" in look for look in looks)
 
 

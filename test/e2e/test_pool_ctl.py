@@ -1,30 +1,18 @@
 # SPDX-License-Identifier: ISC
 """Backends set aside by hand."""
-import json
 import os
 import signal
-import subprocess
 import time
 
 import pytest
 
-from support import BACKEND, BUILD, free_port, scaled, wait_for
+from support import BACKEND, free_port, scaled, wait_for
 from support.backend import Backend
 from support.gateway import backend
 
 
-def ctl(gateway, *words):
-    done = subprocess.run(
-        [BUILD / "sallyport", "ctl", "-s", gateway.control, "--json", *words],
-        capture_output=True, text=True, timeout=30, check=False)
-    return done.returncode, [json.loads(line)
-                             for line in done.stdout.splitlines()]
-
-
 def state_of(gateway, name):
-    status, rows = ctl(gateway, "backends")
-    assert status == 0, rows
-    return [row["state"] for row in rows if row.get("name") == name][0]
+    return row_of(gateway, name)["state"]
 
 
 @pytest.fixture
@@ -43,7 +31,7 @@ def test_drain_is_spread(pair):
     clients = [pair.login() for _ in range(scaled(20))]
     at_a = len(pair.servers[0].logins())
     assert at_a >= len(clients) // 3
-    assert ctl(pair, "backend", "a", "drain")[0] == 0
+    pair.ctl("backend", "a", "drain")
     wait_for(lambda: state_of(pair, "a") == "draining", 3)
     started, ends = time.monotonic(), []
     before = len(pair.servers[0].logins())
@@ -73,7 +61,7 @@ def test_drain_is_spread(pair):
                                          ("drain", "draining")))
 def test_outlives_reload_and_crashes(pair, word, state):
     pair.deaths_expected = True
-    assert ctl(pair, "backend", "a", word)[0] == 0
+    pair.ctl("backend", "a", word)
     wait_for(lambda: state_of(pair, "a") == state, 3)
     pair.reload()
     assert state_of(pair, "a") == state
@@ -84,14 +72,14 @@ def test_outlives_reload_and_crashes(pair, word, state):
                  old[0] not in pair.pids(role))
 
         def answers():
-            return ctl(pair, "backends")[0] == 0
+            return not pair.ctl_fails("backends")
         wait_for(answers)
         assert state_of(pair, "a") == state, role
     before = len(pair.servers[0].logins())
     for _ in range(4):
         pair.login().close()
     assert len(pair.servers[0].logins()) == before
-    assert ctl(pair, "backend", "a", "up")[0] == 0
+    pair.ctl("backend", "a", "up")
     wait_for(lambda: state_of(pair, "a") == "up", 5)
     wait_for(lambda: pair.login().close() or
              len(pair.servers[0].logins()) > before)
@@ -99,8 +87,8 @@ def test_outlives_reload_and_crashes(pair, word, state):
 
 
 def test_wrong_words(pair):
-    assert ctl(pair, "backend", "nobody", "drain")[0] != 0
-    assert ctl(pair, "backend", "a", "sideways")[0] != 0
+    assert pair.ctl_fails("backend", "nobody", "drain")
+    assert pair.ctl_fails("backend", "a", "sideways")
     assert state_of(pair, "a") == "up"
 
 
@@ -170,11 +158,11 @@ def test_why_before_it_falls_and_by_hand(pair):
     for word, state, why in (("down", "down", "by_hand"),
                              ("drain", "draining", "by_hand"),
                              ("up", "up", "good")):
-        assert ctl(pair, "backend", name, word)[0] == 0
+        pair.ctl("backend", name, word)
         wait_for(lambda s=state, w=why: row_of(pair, name)["state"] == s and
                  row_of(pair, name)["why"] == w)
     # checks that go on are not why it stands aside
-    assert ctl(pair, "backend", name, "down")[0] == 0
+    pair.ctl("backend", name, "down")
     wait_for(lambda: row_of(pair, name)["state"] == "down")
     seen = len(server.connections)
     wait_for(lambda: len(server.connections) > seen + 2)

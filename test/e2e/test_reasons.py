@@ -12,7 +12,7 @@ from support import CLIENT, GATEWAY, TOP, wait_for
 from support.certs import Certs
 from support.client import Client, context, is_refused, reset, tcp
 from support.gateway import backend
-from support.observe import ask, scrape, with_metrics
+from support.observe import scrape, with_metrics
 
 STRANGER = "127.1.0.1"
 OTHER = "127.1.0.2"
@@ -260,14 +260,14 @@ def guesses(gateway):
 def kicked(gateway):
     with gateway.client() as client:
         client.greeting()
-        ask(gateway, "kick", "address", CLIENT)
+        gateway.ctl("kick", "address", CLIENT)
         client.rest()
 
 
 @Setup("drain", gateway={"drain_timeout": "1s"}).case((ENDED, "drain"))
 def drain(gateway):
     with gateway.login() as client:
-        ask(gateway, "backend", "a", "drain")
+        gateway.ctl("backend", "a", "drain")
         client.rest()
 
 
@@ -299,7 +299,7 @@ def not_allowed(gateway):
 
 @limits.case((REFUSED, "banned"))
 def banned(gateway):
-    ask(gateway, "ban", "127.1.0.3", "1m")
+    gateway.ctl("ban", "127.1.0.3", "1m")
     expect_refused(gateway, "127.1.0.3")
 
 
@@ -402,7 +402,7 @@ def denied_behind(gateway):
 
 @balancer.case((ENDED, "banned"))
 def banned_behind(gateway):
-    ask(gateway, "ban", "192.0.2.1", "1m")
+    gateway.ctl("ban", "192.0.2.1", "1m")
     raw(gateway, header("192.0.2.1"), "wait")
 
 
@@ -493,7 +493,7 @@ def check(gateway, before, metric, word, event):
     wait_for(addresses, what=f"an event {event}")
     # It may still be on its way: what is in the log may be older ones.
     wait_for(lambda: any(is_told(row) for address in addresses()
-                         for row in ask(gateway, "why", address)),
+                         for row in gateway.ctl("why", address)),
              what=f"{event} in why of {addresses()}")
 
 

@@ -10,7 +10,7 @@ import pytest
 from support import CLIENT, GATEWAY, TOP, USER, wait_for
 from support.client import is_refused
 from support.gateway import backend
-from support.observe import ask, ctl, get, with_metrics
+from support.observe import get, with_metrics
 
 TEXT = (TOP / "README.md").read_text().split("## Runbook")[1] \
     .split("\n## ")[0]
@@ -52,7 +52,7 @@ def follow(gateway, title, before=None, **names):
             command = re.sub(rf"\b{name}\b", value, command)
         words = command.split()
         if words[:2] == ["sallyport", "ctl"]:
-            done = ctl(gateway, *words[2:])
+            done = gateway.run_ctl(*words[2:])
         elif words[0] == "sallyport":
             done = gateway.check(*words[1:])
         elif words[0] == "scripts/check-imaps":
@@ -75,7 +75,7 @@ def test_commands_of_the_text(gateway):
     with gateway.login():
         for command in commands:
             words = command.replace("NAME", USER).replace("ADDRESS", STRANGER)
-            done = ctl(gateway, *words.split())
+            done = gateway.run_ctl(*words.split())
             assert done.returncode == 0, (command, done)
     assert gateway.process.wait(15) == 0
     gateway.process = None
@@ -100,7 +100,7 @@ def test_add_a_backend(gateway, servers):
         follow(gateway, "Add a backend.",
                {"editor /etc/sallyport/sallyport.conf": edit})
         assert client.result("NOOP").startswith(b"OK")
-    wait_for(lambda: [row["state"] for row in ask(gateway, "backends")] ==
+    wait_for(lambda: [row["state"] for row in gateway.ctl("backends")] ==
              ["up", "up"])
     wait_for(lambda: (gateway.login().close(), servers["b"].logins())[1])
 
@@ -108,13 +108,13 @@ def test_add_a_backend(gateway, servers):
 def test_take_a_backend_out(gateway, servers):
     gateway.config["backend b"] = {"pool": "mail", **backend(servers["b"])}
     gateway.write()
-    ask(gateway, "reload")
-    wait_for(lambda: [row["state"] for row in ask(gateway, "backends")] ==
+    gateway.ctl("reload")
+    wait_for(lambda: [row["state"] for row in gateway.ctl("backends")] ==
              ["up", "up"])
 
     def state():
         return {row["name"]: (row["state"], row["sessions"])
-                for row in ask(gateway, "backends")}
+                for row in gateway.ctl("backends")}
 
     def is_empty():
         wait_for(lambda: state()["a"] == ("draining", 0), 15)
@@ -132,7 +132,7 @@ def test_a_backend_is_out(gateway, servers):
     servers["a"].stop()
     gateway.wait_down()
     follow(gateway, "A backend is out.")
-    assert ask(gateway, "backends")[0]["state"] == "down"
+    assert gateway.ctl("backends")[0]["state"] == "down"
     assert get(gateway, "/readyz")[0] == 503
     with gateway.client() as client:
         assert client.line().startswith(b"* BYE [UNAVAILABLE]")
@@ -148,11 +148,11 @@ def test_a_certificate(gateway, certs):
     gateway.config["certificate main"].update(chain=place / "chain.pem",
                                               key=place / "key.pem")
     gateway.write()
-    ask(gateway, "reload")
+    gateway.ctl("reload")
     renewed = certs.leaf("renewed")
     shutil.copy(renewed.chain, place / "chain.pem")
     shutil.copy(renewed.key, place / "key.pem")
-    wait_for(lambda: ask(gateway, "certificates")[0]["renewals"] == 1)
+    wait_for(lambda: gateway.ctl("certificates")[0]["renewals"] == 1)
     follow(gateway, "A certificate", HOST=f"{GATEWAY}:{gateway.port}")
 
 
@@ -167,5 +167,5 @@ def test_brute_force(gateway):
         "sallyport ctl unban ADDRESS": lambda: refused(True),
         "editor deny_file": edit}, ADDRESS=STRANGER)
     refused(True)
-    row = ask(gateway, "why", STRANGER)[0]
+    row = gateway.ctl("why", STRANGER)[0]
     assert (row["refused"], row["rule"]) == ("yes", "denied")

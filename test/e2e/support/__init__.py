@@ -56,7 +56,7 @@ def need(*programs):
 
 
 def free_port(address):
-    """A port that was free a moment ago, below the range of clients' ports."""
+    """A port that was free a moment ago."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         probe.bind((address, 0))

@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: ISC
 """A real Dovecot of its own: no system configuration, no system user, high
 ports on a loopback address. Runs as root as well as by an ordinary user."""
+import grp
 import os
 import pathlib
+import pwd
 import shutil
 import signal
 import subprocess
@@ -139,8 +141,6 @@ class Dovecot:
             os.chown(self.mail, self.owner.pw_uid, self.owner.pw_gid)
         else:
             internal = login = self.owner.pw_name
-        import grp
-        import pwd
         group = grp.getgrgid(pwd.getpwnam(internal).pw_gid).gr_name
         self.config = self.directory / "dovecot.conf"
         self.config.write_text(CONFIG.format(

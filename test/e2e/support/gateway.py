@@ -118,25 +118,26 @@ class Gateway:
                                *arguments], capture_output=True, text=True,
                               timeout=30, check=False)
 
-    def _ctl(self, *words):
+    def run_ctl(self, *words, timeout=60):
+        """The finished process of `sallyport ctl WORDS`."""
         return subprocess.run(
             [BUILD / "sallyport", "ctl", "-s", self.control, *words],
-            capture_output=True, text=True, timeout=20, check=False)
+            capture_output=True, text=True, timeout=timeout, check=False)
 
     def ctl(self, *words):
-        """The objects that a command of the control socket answers."""
-        result = self._ctl("--json", *words)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return [json.loads(line) for line in result.stdout.splitlines()]
+        """The lines of a command that must succeed, as dictionaries."""
+        done = self.run_ctl("--json", *words)
+        assert done.returncode == 0, done
+        return [json.loads(line) for line in done.stdout.splitlines()]
 
     def ctl_text(self, *words):
         """What a person sees."""
-        result = self._ctl(*words)
-        assert result.returncode == 0, result.stdout + result.stderr
-        return result.stdout
+        done = self.run_ctl(*words)
+        assert done.returncode == 0, done
+        return done.stdout
 
     def ctl_fails(self, *words):
-        return self._ctl(*words).returncode != 0
+        return self.run_ctl(*words).returncode != 0
 
     def tell(self, number):
         self.process.send_signal(number)

@@ -1,11 +1,9 @@
 # SPDX-License-Identifier: ISC
-"""What is seen of a gateway from outside: HTTP, metrics, sallyport ctl."""
+"""What is seen of a gateway from outside: HTTP and metrics."""
 import http.client
-import json
 import re
-import subprocess
 
-from . import BUILD, GATEWAY, free_port, wait_for
+from . import GATEWAY, free_port, wait_for
 
 SAMPLE = re.compile(
     r'^(sallyport_[a-z0-9_]+)(?:\{((?:[a-z_]+="(?:[^"\\]|\\.)*",?)*)\})? '
@@ -53,17 +51,3 @@ def scrape(gateway):
         assert key not in found, key
         found[key] = float(value)
     return found
-
-
-def ctl(gateway, *words, timeout=60):
-    """The finished process of `sallyport ctl WORDS`."""
-    return subprocess.run(
-        [BUILD / "sallyport", "ctl", "-s", gateway.control, *words],
-        capture_output=True, text=True, timeout=timeout, check=False)
-
-
-def ask(gateway, *words):
-    """The lines of a command that must succeed, as dictionaries."""
-    done = ctl(gateway, "--json", *words)
-    assert done.returncode == 0, done
-    return [json.loads(line) for line in done.stdout.splitlines()]
