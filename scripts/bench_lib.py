@@ -57,8 +57,9 @@ def give_back():
 # --- keys and ports ---------------------------------------------------------
 
 def openssl(*args):
-    subprocess.run(["openssl", *map(str, args)], check=True, stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    subprocess.run(["openssl", *map(str, args)], check=True,
+                   stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                   stderr=subprocess.DEVNULL)
 
 
 def make_certificates():

@@ -30,8 +30,7 @@
 #include "proxy/base/ensure.h"
 #include "test/bench/load/client.h"
 
-#define EVENTS	      512
-#define PROCESSES_MAX 64
+#define EVENTS 512
 
 /* What parent and children say to each other, one octet each. */
 enum word {
@@ -50,7 +49,7 @@ struct child {
 struct crew {
 	const struct load_options *o;
 	struct load_result *results; /* shared, one each */
-	struct child children[PROCESSES_MAX];
+	struct child children[LOAD_PROCESSES_MAX];
 	long n, n_dead;
 };
 

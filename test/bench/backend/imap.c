@@ -271,7 +271,6 @@ proxy_header_len(const char *p, size_t len)
 	return lf ? (size_t)(lf - p) + 1 : 0;
 }
 
-/* Takes one unit of input; returns its octets, 0 when more are needed. */
 size_t
 imap_take(struct loop *l, struct conn *c, const char *p, size_t len)
 {

@@ -9,8 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define PROCESSES_MAX 64
-
 static const char *const MODE_NAMES[N_MODES] = {
     [MODE_FULL] = "full",
     [MODE_RESUMED] = "resumed",
@@ -131,7 +129,7 @@ set_numeric(struct load_options *o, int option, const char *text)
 			     option == OPTION_RAMP
 			 ? 1
 			 : 0;
-	double max = option == OPTION_PROCESSES ? PROCESSES_MAX : 1e9;
+	double max = option == OPTION_PROCESSES ? LOAD_PROCESSES_MAX : 1e9;
 	if (!parse_number(text, min, max, &n))
 		return false;
 	if (option == OPTION_NUMBER)

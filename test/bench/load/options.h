@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define LOAD_PROCESSES_MAX 64
+
 enum load_mode {
 	MODE_FULL,
 	MODE_RESUMED,
