@@ -2,9 +2,9 @@
 /*
  * A worker: one libuv loop, one thread, everything a connection needs. This
  * header is the worker's own context, shared by the files of this directory:
- * main.c (messages of the master, the timer), accept.c, conn.c (the driver of
- * a session), dial.c, keys.c (the keeper), pools.c (what is known of
- * pools), choose.c (who gets which backend), drain.c.
+ * main.c (messages of the master, the timer), accept.c, conn.c (drives a
+ * session), shakes.c (handshakes take turns), dial.c, keys.c (the keeper),
+ * pools.c, choose.c (who gets which backend), drain.c, events.c, wheel.c.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -20,7 +20,7 @@
 #include "proxy/worker/wheel.h"
 #include "tls/backend.h"
 
-#define WORKER_SLOTS_MAX 64
+#define WORKER_SLOTS_MAX CONFIG_WORKERS_MAX
 
 struct conn;
 
