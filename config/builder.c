@@ -140,6 +140,7 @@ builder_free(struct builder *builder)
 {
 	if (builder == NULL)
 		return;
+	free(builder->lines);
 	free(builder->data);
 	free(builder);
 }

@@ -404,14 +404,84 @@ place_sections(struct draft *draft)
 	}
 }
 
+/* Where a key stands; row SECTION_ROWS_MAX is the section's own line. */
+struct place_line {
+	enum section_type type;
+	uint32_t section_line;
+	uint32_t row;
+	uint32_t line;
+};
+
 static void
-free_lists(struct draft *draft)
+keep_line(struct builder *builder, enum section_type type,
+    uint32_t section_line, uint32_t row, uint32_t line)
+{
+	if (line == 0)
+		return;
+	struct place_line *longer = reallocarray(builder->lines,
+	    (size_t)builder->n_lines + 1, sizeof(*builder->lines));
+	ENSURE(longer != NULL);
+	builder->lines = longer;
+	builder->lines[builder->n_lines++] =
+	    (struct place_line){type, section_line, row, line};
+}
+
+static void
+keep_lines(struct builder *builder, enum section_type type,
+    const struct draft_section *at)
+{
+	keep_line(builder, type, at->line, SECTION_ROWS_MAX, at->line);
+	for (uint32_t row = 0; row < schema_section(type)->n_rows; row++)
+		keep_line(builder, type, at->line, row, at->key_lines[row]);
+}
+
+/* Of the sections only their lines stay, for messages. */
+static void
+end_lists(struct draft *draft)
 {
 	for (enum section_type type = 0; type < SECTION_TYPES; type++) {
-		for (uint32_t i = 0; i < draft->lists[type].n; i++)
+		for (uint32_t i = 0; i < draft->lists[type].n; i++) {
+			keep_lines(
+			    draft->builder, type, &draft->lists[type].at[i]);
 			free(draft->lists[type].at[i].fields);
+		}
 		free(draft->lists[type].at);
 	}
+}
+
+/* The last that fits is the most exact: a section's line comes first. */
+static uint32_t
+find_line(const struct builder *builder, enum section_type type,
+    uint32_t section_line, uint32_t row)
+{
+	uint32_t found = section_line;
+
+	for (uint32_t i = 0; i < builder->n_lines; i++) {
+		const struct place_line *at = &builder->lines[i];
+		if (at->type == type &&
+		    (at->row == row || at->row == SECTION_ROWS_MAX) &&
+		    (!schema_section(type)->is_many ||
+			at->section_line == section_line))
+			found = at->line;
+	}
+	return found;
+}
+
+const char *
+builder_place(const struct builder *builder, const char *section,
+    uint32_t section_line, const char *key, char out[PLACE_MAX])
+{
+	enum section_type type = schema_find_section(span_str(section));
+
+	ENSURE(type != SECTION_TYPES);
+	uint32_t row = schema_find_key(schema_section(type), span_str(key));
+	ENSURE(row < schema_section(type)->n_rows);
+	uint32_t line = find_line(builder, type, section_line, row);
+	if (line == 0)
+		snprintf(out, PLACE_MAX, "%s", builder->path);
+	else
+		snprintf(out, PLACE_MAX, "%s:%u", builder->path, line);
+	return out;
 }
 
 struct builder *
@@ -422,13 +492,14 @@ config_load_text(const char *path, struct span text, struct problems *problems)
 	uint32_t n_errors = problems->n_errors;
 
 	draft->builder = builder_new();
+	draft->builder->path = path;
 	draft->problems = problems;
 	draft->path = path;
 	read_lines(&reader);
 	require_all_keys(draft);
 	check_draft(draft);
 	place_sections(draft);
-	free_lists(draft);
+	end_lists(draft);
 	if (problems->n_errors == n_errors)
 		return draft->builder;
 	builder_free(draft->builder);

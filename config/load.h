@@ -19,6 +19,9 @@ struct builder {
 	uint8_t *data; /* struct config first */
 	size_t len;
 	size_t cap;
+	const char *path;	  /* of the file, borrowed */
+	struct place_line *lines; /* heap: where its keys stand */
+	uint32_t n_lines;
 };
 
 /*
@@ -73,6 +76,13 @@ BUILDER_ACCESSOR(certificate, certificates)
 BUILDER_ACCESSOR(pool, pools)
 BUILDER_ACCESSOR(backend, backends)
 #undef BUILDER_ACCESSOR
+
+/* "PATH:LINE" of a key in the section that begins in section_line ([gateway]
+ * and [limits]: whichever it is), or of the section where the key is not given.
+ * PATH alone: it is in no line. */
+#define PLACE_MAX 4128
+const char *builder_place(const struct builder *builder, const char *section,
+    uint32_t section_line, const char *key, char out[PLACE_MAX]);
 
 /* An image with nothing in it but a zeroed struct config. */
 struct builder *builder_new(void);

@@ -15,6 +15,7 @@
 struct check {
 	const struct config *config;
 	const struct config_tls *tls;
+	const struct builder *builder;
 	const char *path;
 	struct problems *problems;
 };
@@ -23,8 +24,10 @@ static void
 complain(const struct check *check, const char *key, struct text value,
     const char *why)
 {
-	problems_error(check->problems, "%s:%u: [tls %s]: %s = %s: %s",
-	    check->path, check->tls->line,
+	char place[PLACE_MAX];
+
+	problems_error(check->problems, "%s: [tls %s]: %s = %s: %s",
+	    builder_place(check->builder, "tls", check->tls->line, key, place),
 	    config_text(check->config, check->tls->name), key,
 	    config_text(check->config, value), why);
 }
@@ -77,11 +80,13 @@ check_observed(const struct check *check, SSL_CTX *ctx)
 }
 
 static void
-complain_plainly(const struct check *check, const char *why)
+complain_plainly(const struct check *check, const char *key, const char *why)
 {
-	problems_error(check->problems, "%s:%u: [tls %s]: %s", check->path,
-	    check->tls->line, config_text(check->config, check->tls->name),
-	    why);
+	char place[PLACE_MAX];
+
+	problems_error(check->problems, "%s: [tls %s]: %s: %s",
+	    builder_place(check->builder, "tls", check->tls->line, key, place),
+	    config_text(check->config, check->tls->name), key, why);
 }
 
 static void
@@ -91,16 +96,16 @@ check_clients(const struct check *check)
 
 	if (tls->client_certificates != CLIENT_CERT_OFF &&
 	    tls->client_ca.len == 0 && tls->client_pins.n == 0)
-		complain_plainly(check, "client_certificates: expected "
-					"client_ca or client_pins");
+		complain_plainly(check, "client_certificates",
+		    "expected client_ca or client_pins");
 	if (tls->client_certificates == CLIENT_CERT_OFF &&
 	    tls->client_cert_user != CERT_USER_OFF)
-		complain_plainly(check, "client_cert_user: no client is asked "
-					"for a certificate "
-					"(client_certificates = off)");
+		complain_plainly(check, "client_cert_user",
+		    "no client is asked for a certificate "
+		    "(client_certificates = off)");
 	if (tls->client_crl.len != 0 && tls->client_ca.len == 0)
 		complain_plainly(
-		    check, "client_crl: expected client_ca with it");
+		    check, "client_crl", "expected client_ca with it");
 }
 
 #define SAFE_SLICE_MS 120000
@@ -185,7 +190,7 @@ policy_check(
 	struct config_tls *all = builder_tls_at(builder, 0);
 
 	for (uint32_t i = 0; i < config->tls.n; i++) {
-		struct check check = {config, all + i, path, problems};
+		struct check check = {config, all + i, builder, path, problems};
 		SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
 
 		resolve_versions(all + i);

@@ -23,34 +23,38 @@ check_show(const struct problems *problems)
 }
 
 static void
-find_user(const char *path, const char *key, const char *name,
+find_user(const struct builder *builder, const char *key, const char *name,
     struct identity *out, struct problems *problems)
 {
+	char place[PLACE_MAX];
+
+	builder_place(builder, "gateway", 0, key, place);
 	switch (identity_find(name, out)) {
 	case IDENTITY_FOUND:
 		break;
 	case IDENTITY_UNKNOWN:
 		problems_error(problems,
-		    "%s: [gateway] %s = %s: there is no such user", path, key,
+		    "%s: [gateway] %s = %s: there is no such user", place, key,
 		    name);
 		break;
 	case IDENTITY_IS_ROOT:
 		problems_error(problems,
-		    "%s: [gateway] %s = %s: a role must not be root", path, key,
-		    name);
+		    "%s: [gateway] %s = %s: a role must not be root", place,
+		    key, name);
 		break;
 	}
 }
 
 void
-check_identities(const struct config *config, const char *path,
-    struct identity *out_user, struct identity *out_keeper_user,
-    struct problems *problems)
+check_identities(struct builder *builder, struct identity *out_user,
+    struct identity *out_keeper_user, struct problems *problems)
 {
+	const struct config *config = builder_config(builder);
+	char place[PLACE_MAX];
 	const char *user = config_text(config, config->gateway.user);
 	const char *keeper = config_text(config, config->gateway.keeper_user);
 	*out_user = (struct identity){0};
-	find_user(path, "user", user, out_user, problems);
+	find_user(builder, "user", user, out_user, problems);
 	*out_keeper_user = *out_user;
 	if (keeper[0] == '\0' || strcmp(keeper, user) == 0)
 		return;
@@ -59,10 +63,11 @@ check_identities(const struct config *config, const char *path,
 		problems_warn(problems,
 		    "%s: [gateway] keeper_user = %s: there is no such user, "
 		    "the keeper runs as %s",
-		    path, keeper, user);
+		    builder_place(builder, "gateway", 0, "keeper_user", place),
+		    keeper, user);
 	else
 		find_user(
-		    path, "keeper_user", keeper, out_keeper_user, problems);
+		    builder, "keeper_user", keeper, out_keeper_user, problems);
 }
 
 static bool
@@ -100,12 +105,11 @@ check_run(const char *path)
 	bool good = compile_path(path, &compiled);
 	if (good && geteuid() == 0) {
 		struct identity user, keeper;
-		check_identities(builder_config(compiled.builder), path, &user,
-		    &keeper, &compiled.problems);
+		check_identities(
+		    compiled.builder, &user, &keeper, &compiled.problems);
 	}
 	if (good)
-		files_check(
-		    builder_config(compiled.builder), path, &compiled.problems);
+		files_check(compiled.builder, &compiled.problems);
 	check_show(&compiled.problems);
 	check_show(&compiled.faults);
 	/* A faulty certificate would not stop the start; whoever asks wants to

@@ -13,9 +13,8 @@ int check_print(const char *path);
 
 /* Whom roles become when the master is root. A user that does not exist is an
  * error; keeper_user falls back to user with a warning. */
-void check_identities(const struct config *config, const char *path,
-    struct identity *out_user, struct identity *out_keeper_user,
-    struct problems *problems);
+void check_identities(struct builder *builder, struct identity *out_user,
+    struct identity *out_keeper_user, struct problems *problems);
 
 /* To stderr: errors as they are, then warnings with "warning: " before. */
 void check_show(const struct problems *problems);

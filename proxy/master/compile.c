@@ -74,20 +74,50 @@ read_all(int fd, struct secret *out_text)
 	return true;
 }
 
+/* False: errno says why. */
+static bool
+read_file(const char *path, struct secret *out_text)
+{
+	*out_text = (struct secret){0};
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return false;
+	bool done = read_all(fd, out_text);
+	int error = errno;
+	close(fd);
+	if (!done)
+		secret_wipe(out_text);
+	errno = error;
+	return done;
+}
+
 bool
 compile_read(
     const char *path, struct secret *out_text, struct problems *problems)
 {
-	*out_text = (struct secret){0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
-	if (fd >= 0 && read_all(fd, out_text)) {
-		close(fd);
+	if (read_file(path, out_text))
 		return true;
-	}
 	problems_error(problems, "%s: %s", path, strerror(errno));
-	if (fd >= 0)
-		close(fd);
-	secret_wipe(out_text);
+	return false;
+}
+
+bool
+compile_read_named(const struct compile_name *name, struct secret *out_text,
+    struct problems *problems)
+{
+	char place[PLACE_MAX];
+	const char *path =
+	    config_text(builder_config(name->builder), name->path);
+
+	*out_text = (struct secret){0};
+	if (name->path.len == 0)
+		return false;
+	if (read_file(path, out_text))
+		return true;
+	problems_error(problems, "%s: %s = %s: %s",
+	    builder_place(
+		name->builder, name->section, name->line, name->key, place),
+	    name->key, path, strerror(errno));
 	return false;
 }
 
@@ -117,24 +147,14 @@ settle_connections(
 	gateway->max_connections = (uint32_t)allowed;
 	if (wanted == 0)
 		return;
+	char place[PLACE_MAX];
 	problems_warn(&compiled->problems,
 	    "%s: max_connections = %" PRIu64 " is lowered to %" PRIu64
 	    ": %u workers hold %u sessions each, two descriptors a session "
 	    "(LimitNOFILE, ulimit -n)",
-	    request->path, wanted, allowed, gateway->workers,
-	    request->capacity);
-}
-
-/* What a file holds that the configuration names. False: none is named, or it
- * can't be read; out_text is then empty. */
-static bool
-read_named(struct compiled *compiled, struct text path, struct secret *out_text)
-{
-	*out_text = (struct secret){0};
-	return path.len > 0 &&
-	       compile_read(
-		   config_text(builder_config(compiled->builder), path),
-		   out_text, &compiled->problems);
+	    builder_place(
+		compiled->builder, "gateway", 0, "max_connections", place),
+	    wanted, allowed, gateway->workers, request->capacity);
 }
 
 static void
@@ -145,11 +165,13 @@ load_routes(struct compiled *compiled)
 
 	for (uint32_t i = 0; i < builder_config(builder)->pools.n; i++) {
 		const struct config *config = builder_config(builder);
-		struct text path = config_pool_at(config, i)->route;
+		const struct config_pool *pool = config_pool_at(config, i);
+		struct compile_name name = {
+		    builder, "pool", pool->line, "route", pool->route};
 
-		if (!read_named(compiled, path, &text))
+		if (!compile_read_named(&name, &text, &compiled->problems))
 			continue;
-		route_load_text(builder, i, config_text(config, path),
+		route_load_text(builder, i, config_text(config, name.path),
 		    span_secret(&text), &compiled->problems);
 		secret_wipe(&text);
 	}
@@ -162,18 +184,31 @@ load_authorities(struct compiled *compiled)
 	struct secret text;
 
 	for (uint32_t i = 0; i < builder_config(builder)->backends.n; i++) {
-		struct text path = config_backend_at(builder_config(builder), i)
-				       ->backend_tls_ca;
+		const struct config_backend *backend =
+		    config_backend_at(builder_config(builder), i);
+		struct compile_name name = {builder, "backend", backend->line,
+		    "backend_tls_ca", backend->backend_tls_ca};
 
-		if (!read_named(compiled, path, &text))
+		if (!compile_read_named(&name, &text, &compiled->problems))
 			continue;
 		const char *why =
 		    tls_backend_load_ca(builder, i, span_secret(&text));
 		if (why != NULL)
 			problems_error(&compiled->problems, "%s: %s",
-			    config_text(builder_config(builder), path), why);
+			    config_text(builder_config(builder), name.path),
+			    why);
 		secret_wipe(&text);
 	}
+}
+
+static void
+read_networks(struct compiled *compiled, const char *section, uint32_t line,
+    const char *key, struct text path, struct secret *out_text)
+{
+	struct compile_name name = {
+	    compiled->builder, section, line, key, path};
+
+	compile_read_named(&name, out_text, &compiled->problems);
 }
 
 static void
@@ -183,13 +218,17 @@ load_networks(struct compiled *compiled)
 	uint32_t n = config->listens.n;
 	struct secret exempt, deny, allow[CONFIG_MAX_LISTENERS];
 
-	read_named(compiled, config->limits.exempt_file, &exempt);
-	read_named(compiled, config->limits.deny_file, &deny);
+	read_networks(compiled, "limits", 0, "exempt_file",
+	    config->limits.exempt_file, &exempt);
+	read_networks(compiled, "limits", 0, "deny_file",
+	    config->limits.deny_file, &deny);
 	struct networks_files files = {
 	    .exempt = span_secret(&exempt), .deny = span_secret(&deny)};
 	for (uint32_t i = 0; i < n; i++) {
-		read_named(compiled, config_listen_at(config, i)->allow_file,
-		    &allow[i]);
+		const struct config_listen *listen =
+		    config_listen_at(config, i);
+		read_networks(compiled, "listen", listen->line, "allow_file",
+		    listen->allow_file, &allow[i]);
 		files.allow[i] = span_secret(&allow[i]);
 	}
 	networks_build(compiled->builder, &files, &compiled->problems);
@@ -214,8 +253,7 @@ compile(const struct compile_request *request, struct compiled *out)
 	out->files = watch_signature(builder_config(out->builder));
 	load_routes(out);
 	load_authorities(out);
-	passwords_load(
-	    &out->passwords, builder_config(out->builder), &out->problems);
+	passwords_load(&out->passwords, out->builder, &out->problems);
 	load_networks(out);
 	if (out->problems.n_errors > 0)
 		goto fail;

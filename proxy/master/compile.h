@@ -35,6 +35,20 @@ struct compile_request {
 bool compile_read(
     const char *path, struct secret *out_text, struct problems *problems);
 
+/* A file that a key of the configuration names; path is empty: none. */
+struct compile_name {
+	struct builder *builder;
+	const char *section;
+	uint32_t line; /* of the section, as in builder_place() */
+	const char *key;
+	struct text path;
+};
+
+/* The same for that file; the error says who named it. False, too: no file is
+ * named. out_text is then empty. */
+bool compile_read_named(const struct compile_name *name,
+    struct secret *out_text, struct problems *problems);
+
 /* The file's own words, in a builder that the caller frees: no other file is
  * looked at. NULL: the errors are in problems. */
 struct builder *compile_load(const char *path, struct problems *problems);

@@ -231,39 +231,53 @@ files_bind_control(struct files *files, const struct config *config,
 	return passes ? CONTROL_OFF : CONTROL_FAILED;
 }
 
-/* Of a file that is made or bound at the start: its directory must be there. */
+/* Of a file that is made or bound at the start: its directory must be there,
+ * and no directory have its name. */
 static void
-check_place(const char *path, const char *key, const char *file,
+check_place(const struct builder *builder, const char *key, const char *file,
     struct problems *problems)
 {
-	char copy[PATH_MAX];
+	char copy[PATH_MAX], place[PLACE_MAX];
 	struct stat status;
+	const char *wrong = copy, *why;
 	snprintf(copy, sizeof(copy), "%s", file);
-	if (file[0] == '\0' || stat(dirname(copy), &status) == 0)
+	if (file[0] == '\0')
 		return;
-	problems_error(problems, "%s: [gateway] %s = %s: %s: %s", path, key,
-	    file, copy, strerror(errno));
+	if (stat(dirname(copy), &status) != 0) {
+		why = strerror(errno);
+	} else if (stat(file, &status) == 0 && S_ISDIR(status.st_mode)) {
+		wrong = file;
+		why = strerror(EISDIR);
+	} else {
+		return;
+	}
+	problems_error(problems, "%s: [gateway] %s = %s: %s: %s",
+	    builder_place(builder, "gateway", 0, key, place), key, file, wrong,
+	    why);
 }
 
 void
-files_check(
-    const struct config *config, const char *path, struct problems *problems)
+files_check(struct builder *builder, struct problems *problems)
 {
+	const struct config *config = builder_config(builder);
 	const struct config_gateway *gateway = &config->gateway;
 	const char *control = config_text(config, gateway->control);
 	const char *group = config_text(config, gateway->control_group);
+	char place[PLACE_MAX];
 	gid_t gid;
 	if (gateway->log == LOG_TO_FILE)
-		check_place(path, "log", config_text(config, gateway->log_path),
-		    problems);
-	check_place(path, "audit_log", config_text(config, gateway->audit_log),
-	    problems);
+		check_place(builder, "log",
+		    config_text(config, gateway->log_path), problems);
+	check_place(builder, "audit_log",
+	    config_text(config, gateway->audit_log), problems);
 	if (strcmp(control, CONFIG_CONTROL_DEFAULT) != 0)
-		check_place(path, "control", control, problems);
+		check_place(builder, "control", control, problems);
 	if (!find_group(group, &gid))
 		problems_error(problems,
 		    "%s: [gateway] control_group = %s: there is no such group",
-		    path, group);
+		    builder_place(
+			builder, "gateway", 0, "control_group", place),
+		    group);
 }
 
 static bool

@@ -42,9 +42,8 @@ enum control_result {
 enum control_result files_bind_control(struct files *files,
     const struct config *config, char out_why[FILES_WHY_MAX]);
 
-/* What of the above is sure to fail, for -t; path is the configuration's. */
-void files_check(
-    const struct config *config, const char *path, struct problems *problems);
+/* What of the above is sure to fail, for -t. */
+void files_check(struct builder *builder, struct problems *problems);
 
 /* Binds the address of metrics and page. False: out_why. */
 bool files_bind_metrics(struct files *files, const struct config *config,

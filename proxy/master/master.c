@@ -280,9 +280,8 @@ take_configuration(struct master *master, struct compiled *compiled)
 	};
 	if (!compile(&request, compiled))
 		return false;
-	const struct config *config = builder_config(compiled->builder);
 	if (master->is_root)
-		check_identities(config, master->path, &master->user,
+		check_identities(compiled->builder, &master->user,
 		    &master->keeper_user, &compiled->problems);
 	return compiled->problems.n_errors == 0;
 }

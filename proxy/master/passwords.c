@@ -20,33 +20,38 @@ without_line_end(struct span text)
 }
 
 static void
-load(struct secret *password, const char *path, struct problems *problems)
+load(struct secret *password, const struct compile_name *name,
+    struct problems *problems)
 {
 	struct secret text;
 
-	if (!compile_read(path, &text, problems))
+	if (!compile_read_named(name, &text, problems))
 		return;
 	struct span line = without_line_end(span_secret(&text));
 	if (line.len == 0 || line.len > CHECK_PASSWORD_MAX ||
 	    !imap_is_quotable(line))
 		problems_error(problems,
 		    "%s: expected one line with a password of up to %d octets",
-		    path, CHECK_PASSWORD_MAX);
+		    config_text(builder_config(name->builder), name->path),
+		    CHECK_PASSWORD_MAX);
 	else
 		ENSURE(secret_set(password, line));
 	secret_wipe(&text);
 }
 
 void
-passwords_load(struct passwords *passwords, const struct config *config,
+passwords_load(struct passwords *passwords, struct builder *builder,
     struct problems *problems)
 {
+	const struct config *config = builder_config(builder);
 	passwords->n = config->pools.n;
 	passwords->list =
 	    calloc((size_t)passwords->n + 1, sizeof(*passwords->list));
 	ENSURE(passwords->list != NULL);
 	for (uint32_t i = 0; i < passwords->n; i++) {
 		const struct config_pool *pool = config_pool_at(config, i);
+		struct compile_name name = {builder, "pool", pool->line,
+		    "check_password_file", pool->check_password_file};
 		if (pool->check_password_file.len == 0)
 			continue;
 		if (i >= CHANNEL_PASSWORDS_MAX)
@@ -56,9 +61,7 @@ passwords_load(struct passwords *passwords, const struct config *config,
 			    config_text(config, pool->name),
 			    CHANNEL_PASSWORDS_MAX);
 		else
-			load(&passwords->list[i],
-			    config_text(config, pool->check_password_file),
-			    problems);
+			load(&passwords->list[i], &name, problems);
 	}
 }
 

@@ -15,7 +15,7 @@ struct passwords {
 };
 
 /* Reads the files; what is wrong with one is an error in problems. */
-void passwords_load(struct passwords *passwords, const struct config *config,
+void passwords_load(struct passwords *passwords, struct builder *builder,
     struct problems *problems);
 void passwords_free(struct passwords *passwords);
 

@@ -160,15 +160,68 @@ def test_check_of_a_questionable_file(prepared):
                for line in done.stderr.splitlines()), done.stderr
 
 
+def named(gateway, key):
+    """How a message begins that is about the only line with this key."""
+    lines = gateway.file.read_text().splitlines()
+    numbers = [n for n, line in enumerate(lines, 1)
+               if line.startswith(f"{key} = ")]
+    assert len(numbers) == 1, numbers
+    return f"{gateway.file}:{numbers[0]}: "
+
+
 @pytest.mark.parametrize("key,value", [
     ("log", "/nonexistent/log"), ("audit_log", "/nonexistent/audit"),
-    ("control", "/nonexistent/control"), ("control_group", "nonexistent")])
+    ("log", "/etc"), ("control", "/nonexistent/control"),
+    ("control_group", "nonexistent")])
 def test_check_of_what_the_start_will_open(prepared, key, value):
     prepared.config["gateway"][key] = value
     done = prepared.check("-t")
     assert done.returncode == 1
-    assert f"sallyport.conf: [gateway] {key} = {value}: " in done.stderr
+    assert f"{named(prepared, key)}[gateway] {key} = {value}: " in done.stderr
     assert prepared.check().returncode == 1
+
+
+@pytest.mark.parametrize("section,key", [
+    ("listen imaps", "allow_file"), ("limits", "exempt_file"),
+    ("limits", "deny_file"), ("pool mail", "route"),
+    ("pool mail", "check_password_file"), ("backend a", "backend_tls_ca")])
+def test_who_named_a_file_that_is_not_there(prepared, section, key):
+    prepared.config[section][key] = "/nonexistent"
+    prepared.config["pool mail"]["check_user"] = "probe"
+    prepared.config["pool mail"].setdefault("check_password_file", "/dev/null")
+    prepared.config["backend a"]["backend_tls"] = "verify"
+    prepared.config["backend a"].setdefault("backend_tls_ca", "/dev/null")
+    done = prepared.check("-t")
+    assert done.returncode == 1
+    assert f"{named(prepared, key)}{key} = /nonexistent: No such file" \
+        in done.stderr
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
+def test_whom_roles_can_not_become(prepared):
+    for name, why in (("nonexistent", "no such user"), ("root", "be root")):
+        prepared.config["gateway"]["user"] = name
+        done = prepared.check("-t")
+        assert done.returncode == 1
+        assert f"{named(prepared, 'user')}[gateway] user = {name}: " \
+            in done.stderr and why in done.stderr
+
+
+def test_more_connections_than_descriptors(prepared):
+    prepared.config["gateway"]["max_connections"] = 10000000
+    done = prepared.check("-t")
+    assert f"warning: {named(prepared, 'max_connections')}max_connections = " \
+        "10000000 is lowered to " in done.stderr
+
+
+@pytest.mark.parametrize("key,value", [
+    ("ciphers", "RC4"), ("groups", "P-1"), ("sigalgs", "rsa_pkcs1_sha1")])
+def test_the_line_of_a_policy(prepared, key, value):
+    prepared.config["tls public"] = {"preset": "intermediate", key: value}
+    done = prepared.check("-t")
+    assert done.returncode == 1
+    assert f"{named(prepared, key)}[tls public]: {key} = {value}: " \
+        in done.stderr
 
 
 def test_effective_configuration(prepared):

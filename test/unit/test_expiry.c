@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /* needs: proxy/master/expiry.c tls/ proxy/ipc/ proxy/base/ */
 /* needs: config/builder.c config/value.c config/value_format.c */
-/* needs: config/value_list.c config/schema.c */
-/* libs: boringssl */
+/* needs: config/value_list.c config/schema.c config/load.c config/check.c */
+/* needs: config/draft.c */
+/* libs: boringssl inih */
 /* What is said of certificates as days go by. */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -61,8 +61,9 @@ expect_versions(const char *keys, uint16_t min, uint16_t max)
 }
 
 static void
-expect_error(const char *keys, const char *why)
+expect_error(const char *keys, unsigned line, const char *why)
 {
+	char start[32];
 	struct problems problems;
 	struct builder *builder = check(keys, &problems);
 
@@ -70,7 +71,8 @@ expect_error(const char *keys, const char *why)
 	if (strstr(problems.errors, why) == NULL)
 		fprintf(stderr, "%s", problems.errors);
 	assert_non_null(strstr(problems.errors, why));
-	assert_non_null(strstr(problems.errors, "t.conf:12: [tls t]: "));
+	snprintf(start, sizeof(start), "t.conf:%u: [tls t]: ", line);
+	assert_non_null(strstr(problems.errors, start));
 	problems_free(&problems);
 	builder_free(builder);
 }
@@ -92,13 +94,18 @@ static void
 test_errors(void **state)
 {
 	(void)state;
-	expect_error("preset = modern\nmax_version = 1.2",
+	expect_error("preset = modern\nmax_version = 1.2", 12,
 	    "min_version is above max_version");
-	expect_error("ciphers = NO-SUCH-SUITE", "ciphers = NO-SUCH-SUITE: ");
-	expect_error("ciphers = AES128-GCM-SHA256", "only ECDHE");
-	expect_error("ciphers = ECDHE-PSK-AES128-CBC-SHA", "only ECDHE");
-	expect_error("groups = X25519:nonsense", "groups = X25519:nonsense");
-	expect_error("sigalgs = rsa_pkcs1_sha1", "sigalgs = rsa_pkcs1_sha1");
+	expect_error(
+	    "ciphers = NO-SUCH-SUITE", 13, "ciphers = NO-SUCH-SUITE: ");
+	expect_error("ciphers = AES128-GCM-SHA256", 13, "only ECDHE");
+	expect_error("ciphers = ECDHE-PSK-AES128-CBC-SHA", 13, "only ECDHE");
+	expect_error(
+	    "groups = X25519:nonsense", 13, "groups = X25519:nonsense");
+	expect_error(
+	    "sigalgs = rsa_pkcs1_sha1", 13, "sigalgs = rsa_pkcs1_sha1");
+	expect_error("sni = lax\nclient_certificates = required", 14,
+	    "client_certificates: expected client_ca or client_pins");
 }
 
 static void
