@@ -35,8 +35,9 @@ def can_be_had():
 
 
 def download(name, packages):
-    """The directory with the contents of the packages and of what they need
-    beyond the system; made once per build directory."""
+    """The directory with the contents of the packages (of the system's own ones,
+    too, as its /etc and /var are not seen) and of what they need beyond the
+    system; made once per build directory."""
     place = BUILD / "servers" / name
     whole = place / "root"
     if whole.exists():
@@ -45,7 +46,7 @@ def download(name, packages):
     subprocess.run(
         ["apt-get", "-q", "-y", "-d", "-o", "Debug::NoLocking=1", "-o",
          "APT::Sandbox::User=root", "-o", f"Dir::Cache::archives={place}",
-         "--no-install-recommends", "install", *packages],
+         "--no-install-recommends", "--reinstall", "install", *packages],
         check=True, stdout=subprocess.DEVNULL, timeout=300)
     half = place / "root.new"
     shutil.rmtree(half, ignore_errors=True)
@@ -91,11 +92,17 @@ class Unpacked:
         for name in ("nsswitch.conf", "group", "services", "protocols"):
             if pathlib.Path("/etc", name).exists():
                 shutil.copy(f"/etc/{name}", self.root / "etc")
-        accounts = pathlib.Path("/etc/passwd").read_text()
-        self.write("etc/passwd", accounts + f"{self.system_user}:x:"
-                   f"{self.owner.pw_uid}:{self.owner.pw_gid}::/:/bin/sh\n")
-        self.write("etc/group", pathlib.Path("/etc/group").read_text() +
+        # the system may have a user of that name, with another number
+        self.write("etc/passwd", self._others("passwd") +
+                   f"{self.system_user}:x:{self.owner.pw_uid}:"
+                   f"{self.owner.pw_gid}::/:/bin/sh\n")
+        self.write("etc/group", self._others("group") +
                    f"{self.system_user}:x:{self.owner.pw_gid}:\n")
+
+    def _others(self, name):
+        lines = pathlib.Path("/etc", name).read_text().splitlines(True)
+        return "".join(line for line in lines if
+                       not line.startswith(self.system_user + ":"))
 
     def write(self, name, text):
         (self.root / name).write_text(text)
@@ -153,7 +160,7 @@ class Unpacked:
 
 
 class Cyrus(Unpacked):
-    packages = ("cyrus-imapd", "sasl2-bin")
+    packages = ("cyrus-imapd", "cyrus-common", "sasl2-bin")
     system_user = "cyrus"
 
     def configure(self):
@@ -200,7 +207,8 @@ EVENTS {{
 
 
 class Courier(Unpacked):
-    packages = ("courier-imap", "courier-authlib-userdb")
+    packages = ("courier-imap", "courier-base", "courier-authlib",
+                "courier-authlib-userdb")
     system_user = "courier"
 
     def configure(self):
