@@ -394,4 +394,100 @@ def test_users_over_their_limits(make_gateway, make_backend):
     assert not gateway.events("backend", state="ejected")
     assert not gateway.events("backend", state="down")
     assert not gateway.events("login", verdict="failed")
-    assert USER and PASSWORD
+    assert not gateway.events("ban")
+
+
+def test_dovecots_own_limit(make_gateway, make_dovecot):
+    """The same with real ones: each user has one session, and wants two. Which
+    code that gets depends on their version; it is passed on as it is."""
+    servers = [make_dovecot(f"limited{n}", per_user=1) for n in range(2)]
+    gateway = make_gateway(
+        {f"b{n}": backend(s, "proxy_v2") for n, s in enumerate(servers)},
+        pool={"balance": "user"}).start()
+    gateway.wait_up()
+    gateway.wait_events(2, "backend", state="up")
+    users = servers[0].spare_users[:scaled(12)]
+    held = [gateway.client(source=source(n)).logged_in(*user)
+            for n, user in enumerate(users)]
+    for n, user in enumerate(users):
+        for _ in range(2):
+            with gateway.client(source=source(n)) as client:
+                client.greeting()
+                answer = client.login(*user)[-1]
+                assert b"] Maximum number of connections" in answer, answer
+    for client in held:
+        assert client.result("NOOP").startswith(b"OK")
+        client.close()
+    logins = gateway.wait_events(2 * len(users), "login", verdict="refused")
+    assert {e["code"] for e in logins} <= {"LIMIT", "UNAVAILABLE"}
+    assert not gateway.events("backend", **{"from": "up"})
+    assert not gateway.events("login", verdict="failed")
+    assert not gateway.events("ban")
+
+
+def source(number):
+    return f"127.0.0.{20 + number}"
+
+
+def test_three_at_most(make_gateway, make_backend):
+    """A login that meets faults only ends after three of them."""
+    servers = [make_backend(Faulty) for _ in range(5)]
+    gateway = make_gateway(
+        {f"b{n}": backend(s) for n, s in enumerate(servers)},
+        pool={"check_interval": "10m", "balance": "round_robin",
+              "check_fall": 100}, gateway={"workers": 1}).start()
+    gateway.wait_up()
+    gateway.wait_events(5, "backend", state="up")
+    for server in servers:
+        server.fault = ("greeting", "closes")
+    before = sum(len(server.connections) for server in servers)
+    with gateway.client() as client:
+        client.greeting()
+        answer = client.login()
+    assert len(answer) == 1 and b" NO [UNAVAILABLE]" in answer[0], answer
+    assert sum(len(server.connections) for server in servers) == before + 3
+    gateway.wait_event("login", verdict="unavailable", why="closed")
+
+
+class Late(Backend):
+    """Greets when it is told to; `early` is what came before."""
+
+    def __init__(self, **options):
+        self.go_on, self.early = threading.Event(), []
+        super().__init__(**options)
+
+    def greet(self, connection):
+        self.go_on.wait(20)
+        connection.socket.setblocking(False)
+        try:
+            self.early.append(connection.socket.recv(1 << 16))
+        except BlockingIOError:
+            self.early.append(b"")
+        connection.socket.setblocking(True)
+        super().greet(connection)
+
+
+@pytest.mark.parametrize("client_ip, proxy", (("none", None), ("id", None),
+                                              ("proxy_v1", 1),
+                                              ("proxy_v2", 2)))
+def test_nothing_before_the_greeting(make_gateway, make_backend, client_ip,
+                                     proxy):
+    """But the PROXY header: of checks and of logins."""
+    server = make_backend(Late, proxy=proxy)
+    gateway = make_gateway({"a": backend(server, client_ip)},
+                           pool={"check_interval": "10m"}).start()
+    wait_for(lambda: server.connections)
+    server.go_on.set()
+    gateway.wait_event("backend", state="up")
+    server.go_on.clear()
+    with gateway.client() as client:
+        client.greeting()
+        met = len(server.connections)
+        client.send(f't LOGIN {USER} "{PASSWORD}"\r\n')
+        wait_for(lambda: len(server.connections) > met and (
+            proxy is None or server.connections[-1].proxy))
+        # time enough for whoever would speak first
+        assert gateway.client().greeting()
+        server.go_on.set()
+        assert b" OK" in client.until("t")[-1]
+    assert server.early and set(server.early) == {b""}
