@@ -157,25 +157,6 @@ has_suite_for(SSL *ssl, const struct offer *offer,
 }
 
 static bool
-works_in_tls13(const struct config_certificate *certificate, uint16_t algorithm)
-{
-	switch (algorithm) {
-	case SSL_SIGN_ECDSA_SECP256R1_SHA256:
-		return certificate->key_bits == 256;
-	case SSL_SIGN_ECDSA_SECP384R1_SHA384:
-		return certificate->key_bits == 384;
-	case SSL_SIGN_ECDSA_SECP521R1_SHA512:
-		return certificate->key_bits == 521;
-	case SSL_SIGN_RSA_PSS_RSAE_SHA256:
-	case SSL_SIGN_RSA_PSS_RSAE_SHA384:
-	case SSL_SIGN_RSA_PSS_RSAE_SHA512:
-		return true;
-	default:
-		return false;
-	}
-}
-
-static bool
 can_sign(const struct offer *offer, const struct config *config,
     const struct config_tls *tls, const struct config_certificate *certificate)
 {
@@ -185,7 +166,8 @@ can_sign(const struct offer *offer, const struct config *config,
 
 	for (size_t i = 0; i < n; i++) {
 		if (hello_offers(offer->sigalgs, ours[i]) &&
-		    (!offer->tls13 || works_in_tls13(certificate, ours[i])))
+		    (!offer->tls13 ||
+			policy_is_for_tls13(certificate->key_bits, ours[i])))
 			return true;
 	}
 	return false;
@@ -408,8 +390,7 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 		return refuse(ssl, engine->current, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);
 	certificate = choose_certificate(ssl, &offer, config, tls, slot);
-	if (certificate == NULL ||
-	    !set_certificate(ssl, config, tls, certificate))
+	if (certificate == NULL)
 		return refuse(ssl, engine->current, TLS_FAIL_NO_CERTIFICATE,
 		    SSL_AD_INTERNAL_ERROR);
 	if (lacks_suite(hello, &offer, certificate))
@@ -418,6 +399,9 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	if (lacks_signature(hello, &offer, config, tls, certificate))
 		return refuse(ssl, engine->current, TLS_FAIL_SIGALG,
 		    SSL_AD_HANDSHAKE_FAILURE);
+	if (!set_certificate(ssl, config, tls, certificate))
+		return refuse(ssl, engine->current, TLS_FAIL_NO_CERTIFICATE,
+		    SSL_AD_INTERNAL_ERROR);
 	if (!set_session_context(ssl, config, listen, tls, slot))
 		return refuse(ssl, engine->current, TLS_FAIL_INTERNAL,
 		    SSL_AD_INTERNAL_ERROR);

@@ -14,7 +14,7 @@ struct sigalg {
 	uint16_t bits; /* of the curve; 0: RSA */
 };
 
-/* Best first. PKCS #1 v1.5 is for TLS 1.2 alone, which BoringSSL knows. */
+/* Best first. PKCS #1 v1.5 is for TLS 1.2 alone. */
 static const struct sigalg sigalgs[POLICY_SIGALGS_MAX] = {
     {"ecdsa_secp256r1_sha256", SSL_SIGN_ECDSA_SECP256R1_SHA256, 256},
     {"ecdsa_secp384r1_sha384", SSL_SIGN_ECDSA_SECP384R1_SHA384, 384},
@@ -136,4 +136,23 @@ policy_sigalgs(const struct config *config, const struct config_tls *tls,
 			out[n++] = sigalgs[i].id;
 	}
 	return n;
+}
+
+bool
+policy_is_for_tls13(uint32_t key_bits, uint16_t algorithm)
+{
+	switch (algorithm) {
+	case SSL_SIGN_ECDSA_SECP256R1_SHA256:
+		return key_bits == 256;
+	case SSL_SIGN_ECDSA_SECP384R1_SHA384:
+		return key_bits == 384;
+	case SSL_SIGN_ECDSA_SECP521R1_SHA512:
+		return key_bits == 521;
+	case SSL_SIGN_RSA_PSS_RSAE_SHA256:
+	case SSL_SIGN_RSA_PSS_RSAE_SHA384:
+	case SSL_SIGN_RSA_PSS_RSAE_SHA512:
+		return true;
+	default:
+		return false;
+	}
 }

@@ -209,3 +209,109 @@ policy_check(
 		ERR_clear_error();
 	}
 }
+
+/* --- do the certificates go with it? -------------------------------------- */
+
+static bool
+has_suite(SSL_CTX *ctx, const struct config_certificate *certificate)
+{
+	const STACK_OF(SSL_CIPHER) *ciphers = SSL_CTX_get_ciphers(ctx);
+	int auth =
+	    certificate->key_type == KEY_ECDSA ? NID_auth_ecdsa : NID_auth_rsa;
+
+	for (size_t i = 0; i < sk_SSL_CIPHER_num(ciphers); i++) {
+		if (SSL_CIPHER_get_auth_nid(sk_SSL_CIPHER_value(ciphers, i)) ==
+		    auth)
+			return true;
+	}
+	return false;
+}
+
+static bool
+fits(const struct check *check, SSL_CTX *ctx,
+    const struct config_certificate *certificate, uint16_t version)
+{
+	uint16_t ours[POLICY_SIGALGS_MAX];
+	size_t n = policy_sigalgs(check->config, check->tls,
+	    certificate->key_type, certificate->key_bits, ours);
+
+	if (version == TLS1_2_VERSION)
+		return n > 0 && has_suite(ctx, certificate);
+	for (size_t i = 0; i < n; i++) {
+		if (policy_is_for_tls13(certificate->key_bits, ours[i]))
+			return true;
+	}
+	return false;
+}
+
+/* A version that the policy doesn't have shuts nobody out that came for it. */
+static bool
+serves(const struct check *check, SSL_CTX *ctx,
+    const struct config_listen *listen, uint16_t version)
+{
+	const uint32_t *indexes =
+	    config_items(check->config, listen->certificates);
+	bool is_tls12 = version == TLS1_2_VERSION;
+
+	if (version < check->tls->min_version ||
+	    version > check->tls->max_version)
+		return false;
+	for (uint32_t i = 0; i < listen->certificates.n; i++) {
+		if (fits(check, ctx,
+			config_certificate_at(check->config, indexes[i]),
+			version))
+			return true;
+	}
+	problems_warn(check->problems,
+	    "%s:%u: [tls %s]: no TLS %s client can come in to [listen %s]: "
+	    "%s",
+	    check->path, check->tls->line,
+	    config_text(check->config, check->tls->name),
+	    is_tls12 ? "1.2" : "1.3", config_text(check->config, listen->name),
+	    is_tls12 ? "ciphers and sigalgs leave nothing for its certificates"
+		     : "sigalgs leaves nothing that its keys can sign");
+	return false;
+}
+
+static bool
+check_fit(
+    const struct check *check, SSL_CTX *ctx, const struct config_listen *listen)
+{
+	SSL_CTX_set_strict_cipher_list(
+	    ctx, policy_ciphers(check->config, check->tls));
+	bool in_tls12 = serves(check, ctx, listen, TLS1_2_VERSION);
+	bool in_tls13 = serves(check, ctx, listen, TLS1_3_VERSION);
+
+	if (in_tls12 || in_tls13)
+		return true;
+	problems_error(check->problems,
+	    "%s:%u: [listen %s]: no client can come in: its certificates don't "
+	    "go with [tls %s]",
+	    check->path, listen->line, config_text(check->config, listen->name),
+	    config_text(check->config, check->tls->name));
+	return false;
+}
+
+bool
+policy_check_fit(
+    struct builder *builder, const char *path, struct problems *problems)
+{
+	const struct config *config = builder_config(builder);
+	SSL_CTX *ctx = SSL_CTX_new(TLS_with_buffers_method());
+	bool good = ctx != NULL;
+
+	if (ctx == NULL)
+		problems_error(problems, "%s: out of memory", path);
+	for (uint32_t i = 0; good && i < config->listens.n; i++) {
+		const struct config_listen *listen =
+		    config_listen_at(config, i);
+		struct check check = {config,
+		    config_tls_at(config, listen->tls), builder, path,
+		    problems};
+
+		good = check_fit(&check, ctx, listen);
+	}
+	SSL_CTX_free(ctx);
+	ERR_clear_error();
+	return good;
+}

@@ -260,6 +260,8 @@ compile(const struct compile_request *request, struct compiled *out)
 	settle_connections(request, out);
 	bool good = certificates_load(out->builder, request->path,
 	    request->running, request->running_keys, &out->faults, &out->keys);
+	good =
+	    good && policy_check_fit(out->builder, request->path, &out->faults);
 	good = client_files_load(out->builder, request->path, request->running,
 		   &out->faults) &&
 	       good;

@@ -125,6 +125,62 @@ def test_refusals(gateway, kind):
     gateway.login().close()
 
 
+def use_version(gateway, version):
+    """For every client of a test."""
+    gateway.client = lambda **options: Client(gateway.port, **{
+        "tls": context(version=version), **options})
+
+
+# What no key of a listener can do: whom that shuts out (RFC 8446 section
+# 4.2.3: a curve's own hash, no PKCS #1), and what they are told.
+MISFITS = {
+    "ecdsa_secp384r1_sha384": ({"sigalgs": "ecdsa_secp384r1_sha384"}, "1.3"),
+    "ciphers for RSA": ({"ciphers": "ECDHE-RSA-AES128-GCM-SHA256"}, "1.2"),
+    "sigalgs for RSA": ({"sigalgs": "rsa_pss_rsae_sha256"}, None),
+    "modern": ({"preset": "modern", "sigalgs": "ecdsa_secp384r1_sha384"},
+               None),
+}
+
+
+@pytest.mark.parametrize("kind", MISFITS)
+def test_a_policy_that_does_not_fit_the_certificates(make_gateway,
+                                                     make_backend, kind):
+    """-t says whom it shuts out; one that shuts out all is an error."""
+    keys, version = MISFITS[kind]
+    made = make_gateway({"a": backend(make_backend())}, tls=keys)
+    done = made.check("-t")
+    if version is None:
+        assert done.returncode == 1
+        assert "[listen imaps]: no client can come in: " in done.stderr
+        assert made.check().returncode == 1
+        return
+    assert done.returncode == 0, done.stderr
+    assert f"[tls public]: no TLS {version} client can come in to " \
+        "[listen imaps]: " in done.stderr
+    versions = {"1.2": ssl.TLSVersion.TLSv1_2, "1.3": ssl.TLSVersion.TLSv1_3}
+    shut_out = versions.pop(version)
+    use_version(made, *versions.values())
+    made.start().wait_up()
+    shake(made, version=shut_out)
+    event = made.wait_event("session", state="handshake")
+    assert event["alert"] == "40"
+    assert event["why"] in ("tls_sigalg", "tls_cipher")
+
+
+def test_no_signature_for_this_version(make_gateway, make_backend, certs):
+    """PKCS #1 is for TLS 1.2 alone; of two certificates none can sign then."""
+    made = make_gateway({"a": backend(make_backend())},
+                        tls={"sigalgs": "rsa_pkcs1_sha256"})
+    rsa = certs.leaf("rsa-only", kind="rsa")
+    made.config["certificate rsa"] = {"chain": rsa.chain, "key": rsa.key}
+    use_version(made, ssl.TLSVersion.TLSv1_2)
+    made.start().wait_up()
+    s_client(made, "-tls1_3")
+    event = made.wait_event("session", state="handshake")
+    assert (event["why"], event["alert"]) == ("tls_sigalg", "40")
+    made.login().close()
+
+
 def test_the_policy_in_words(gateway, certs):
     gateway.config["tls public"].update(
         observe_min_version="TLSv1.3", client_certificates="optional",
