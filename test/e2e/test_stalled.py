@@ -2,11 +2,12 @@
 """Peers that stop reading cost a bounded amount of memory, and lose nothing
 when they go on."""
 import hashlib
+import subprocess
 import time
 
 import pytest
 
-from support import wait_for
+from support import need, wait_for
 from support.backend import Backend
 from support.gateway import backend, memory_of
 
@@ -126,3 +127,21 @@ def test_stall_timeout(make_gateway, server):
     with gateway.login() as client:
         client.send(f"g GO {TOTAL}\r\n")
         gateway.wait_event("session", 20, state="relay")
+
+
+def test_keepalive(make_gateway, make_backend):
+    """The kernel is told to ask both peers, as often as configured."""
+    need("ss")
+    server = make_backend()
+    gateway = make_gateway({"a": backend(server)},
+                           pool={"keepalive": "7m"}).start()
+    gateway.wait_up()
+
+    def timers(*words):
+        shown = subprocess.run(["ss", "-tnoH", "state", "established", *words],
+                               capture_output=True, text=True, check=True)
+        return [line for line in shown.stdout.splitlines()
+                if "timer:(keepalive,6min" in line]
+    with gateway.login():
+        wait_for(lambda: timers("sport", "=", f":{gateway.port}"))
+        wait_for(lambda: timers("dport", "=", f":{server.port}"))
