@@ -49,6 +49,7 @@ struct login {
 	bool lists_mechanisms; /* some AUTH= */
 	bool lists_ours;       /* AUTH= of the credentials' mechanism */
 	unsigned n_arguments;  /* of LOGIN, sent */
+	bool has_begun;
 	bool has_sent;
 	bool is_cancelled;     /* the client answered a challenge with "*" */
 	struct secret message; /* the first response, when it waits */
@@ -236,6 +237,7 @@ put_credentials(struct login *login, struct outbuf *out)
 {
 	enum credentials_kind kind = login->params.credentials->kind;
 	ENSURE(kind != CREDENTIALS_NONE);
+	login->has_begun = true;
 	return kind == CREDENTIALS_PASSWORD ? put_password(login, out)
 					    : put_token(login, out);
 }
@@ -547,6 +549,12 @@ enum login_status
 login_timeout(struct login *login)
 {
 	return give_up(login, TROUBLE_TIMEOUT);
+}
+
+bool
+login_has_begun(const struct login *login)
+{
+	return login->has_begun;
 }
 
 bool

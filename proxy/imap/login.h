@@ -80,6 +80,10 @@ enum login_status login_eof(struct login *login);
 /* A deadline passed. RETRY before the credentials were sent, else LOST. */
 enum login_status login_timeout(struct login *login);
 
+/* True once LOGIN or AUTHENTICATE was begun: from then on what the backend does
+ * may be the client's doing. */
+bool login_has_begun(const struct login *login);
+
 /* True once an octet of the credentials went to this backend. */
 bool login_sent_credentials(const struct login *login);
 

@@ -189,11 +189,13 @@ static void
 try_next(struct session *session, const char *why)
 {
 	struct session_env *env = session->env;
+	const struct login *login = session->preauth->login;
+	bool has_begun = login != NULL && login_has_begun(login);
 
 	slot_add(&env->slot->backend_failures, 1);
 	tally_backend_failure(&env->slot->tally, session->backend.index);
-	env->ops->outcome(
-	    env->arg, session, session->backend, OUTCOME_FAILED, why);
+	env->ops->outcome(env->arg, session, session->backend,
+	    has_begun ? OUTCOME_LOST : OUTCOME_FAILED, why);
 	go_on(session, why);
 }
 

@@ -16,7 +16,7 @@
 
 enum outcome {
 	OUTCOME_GOOD,
-	OUTCOME_FAILED, /* before the credentials were sent */
+	OUTCOME_FAILED, /* before it heard a word of the client's */
 	OUTCOME_LOST,	/* after */
 	OUTCOME_MISCONFIGURED
 };

@@ -194,9 +194,9 @@ on_release(void *arg, struct session *session)
 /* ---- how it went ------------------------------------------------------- */
 
 /*
- * Trouble that says something of the backend's health: not our own, and after
- * the credentials only silence, or whoever knows a password that crashes a
- * server's session could have it ejected.
+ * Trouble that says something of the backend's health: not our own, and once it
+ * heard of the client only silence, or whoever knows a name, a mechanism or a
+ * password that crashes a server's session could have it ejected.
  */
 static bool
 is_its_fault(enum outcome outcome, const char *why)
@@ -205,7 +205,8 @@ is_its_fault(enum outcome outcome, const char *why)
 	    "no_source_port", "no_descriptors", "memory", "no_mechanism"};
 
 	if (outcome == OUTCOME_LOST)
-		return strcmp(why, "timeout") == 0;
+		return strcmp(why, "timeout") == 0 ||
+		       strcmp(why, "greeting_timeout") == 0;
 	for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
 		if (strcmp(why, ours[i]) == 0)
 			return false;

@@ -491,3 +491,33 @@ def test_nothing_before_the_greeting(make_gateway, make_backend, client_ip,
         server.go_on.set()
         assert b" OK" in client.until("t")[-1]
     assert server.early and set(server.early) == {b""}
+
+
+@pytest.mark.parametrize("where, way", (("literal", with_literal),
+                                        ("mechanism", plain)))
+def test_what_a_client_may_cause_ejects_nobody(make_gateway, make_backend,
+                                               where, way):
+    """A backend that hangs up once it has seen the client's own words: whoever
+    knows such words could have it taken from all others."""
+    servers = [make_backend(Faulty) for _ in range(2)]
+    gateway = make_gateway(
+        {f"b{n}": backend(s) for n, s in enumerate(servers)},
+        pool={"check_interval": "10m", "balance": "round_robin"},
+        gateway={"workers": 1}).start()
+    gateway.wait_up()
+    gateway.wait_events(2, "backend", state="up")
+    servers[0].fault = (where, "closes")
+    for n in range(16):
+        with gateway.client(source=source(n)) as client:
+            client.greeting()
+            assert b" OK" in way(client)[-1]
+    # what is told is looked at five times a second: a fault that counts comes
+    # behind, and by then those would have counted
+    servers[1].fault = ("greeting", "closes")
+    servers[0].fault = None
+    for n in range(16):
+        with gateway.client(source=source(n)) as client:
+            client.logged_in()
+    event = gateway.wait_event("backend", state="ejected")
+    assert event["backend"] == "b1", event
+    assert len(gateway.events("backend", state="ejected")) == 1
