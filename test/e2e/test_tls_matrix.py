@@ -3,7 +3,6 @@
 send. The rule of each dimension is in the tables; a combination is legal when
 every part of it is, else the alert of its first illegal part must come."""
 import itertools
-import os
 import re
 import shutil
 import ssl
@@ -14,6 +13,7 @@ import pytest
 from support import CLIENT, GATEWAY, SCALE
 from support.client import Client, context
 from support.gateway import backend
+from support.wire import SNI, answer, extension, hello_12, long, sni
 
 # What the client offers, and the alert that it gets (None: it comes in).
 VERSIONS = {"1.0": 70, "1.1": 70, "1.2": None, "1.3": None}
@@ -231,45 +231,11 @@ def test_matrix(gateways, stacks, scratch, kind, number):
                                   ".", "-", "ä.example.org"])
 def test_odd_names(gateways, name):
     """No legal stack sends these: a ClientHello by hand."""
-    raw = name.encode("utf-8")
-    entry = b"\0" + len(raw).to_bytes(2, "big") + raw
-    hello = client_hello(len(entry).to_bytes(2, "big") + entry)
-    answer = send_raw(gateways["ecdsa"].port, hello)
-    assert answer[:1] == b"\x15", answer[:10]     # an alert, and no more
-    assert answer[5] == 2 and answer[6] in (50, 112), answer
+    hello = hello_12(sni=sni(name.encode("utf-8")))
+    assert answer(gateways["ecdsa"].port, hello) in (50, 112)
 
 
 def test_two_names(gateways):
-    entry = b"\0\0\x04a.de\0\0\x04b.de"
-    hello = client_hello(len(entry).to_bytes(2, "big") + entry)
-    answer = send_raw(gateways["ecdsa"].port, hello)
-    assert answer[:1] == b"\x15" and answer[6] in (50, 112), answer
-
-
-def extension(kind, body):
-    return kind.to_bytes(2, "big") + len(body).to_bytes(2, "big") + body
-
-
-def client_hello(server_name=None, extra=b""):
-    """A ClientHello of TLS 1.2 in a record."""
-    extensions = extension(10, b"\0\4\0\x1d\0\x17") + \
-        extension(11, b"\1\0") + extension(13, b"\0\4\4\3\x08\4") + extra
-    if server_name is not None:
-        extensions += extension(0, server_name)
-    body = b"\3\3" + os.urandom(32) + b"\0" + b"\0\4\xc0\x2b\xc0\x2f" + \
-        b"\1\0" + len(extensions).to_bytes(2, "big") + extensions
-    message = b"\1" + len(body).to_bytes(3, "big") + body
-    return b"\x16\3\1" + len(message).to_bytes(2, "big") + message
-
-
-def send_raw(port, data):
-    from support.client import tcp
-    with tcp(port) as sock:
-        sock.sendall(data)
-        answer = b""
-        while len(answer) < 7:
-            more = sock.recv(4096)
-            if not more:
-                break
-            answer += more
-        return answer
+    names = b"".join(b"\0" + long(name) for name in (b"a.de", b"b.de"))
+    hello = hello_12(sni=extension(SNI, long(names)))
+    assert answer(gateways["ecdsa"].port, hello) in (50, 112)

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: ISC
 """What a policy refuses is named, and a stricter one can be tried first."""
 import json
-import os
 import random
 import shutil
 import ssl
@@ -13,7 +12,7 @@ from support import GATEWAY, USER, scaled, wait_for
 from support.client import Client, context, reset, tcp
 from support.gateway import backend, memory_of
 from support.observe import scrape, with_metrics
-from test_tls_matrix import client_hello, extension
+from support.wire import extension, hello, hello_12, sni
 
 
 @pytest.fixture
@@ -67,7 +66,7 @@ REFUSALS = {
               "tls_group", 40, "gateway"),
     "signature": (lambda g: s_client(g, "-sigalgs", "RSA+SHA256"),
                   "tls_sigalg", 40, "gateway"),
-    "no extension": (lambda g: raw(g, tls13_without_groups(), "read"),
+    "no extension": (lambda g: raw(g, hello(groups=None, share=None), "read"),
                      "tls_protocol", 109, "gateway"),
     "malformed": (lambda g: raw(g, b"\x16\3\1\0\5\1\0\0\1\0", "read"),
                   "tls_protocol", 50, "gateway"),
@@ -89,15 +88,6 @@ REFUSALS = {
     "gone": (lambda g: raw(g, b"\x16\x03\x01"), "truncated", None, "client"),
     "distrust": (lambda g: distrust(g), "tls_alert", 48, "client"),
 }
-
-
-def tls13_without_groups():
-    """RFC 8446 section 9.2: then there must be an alert of its own."""
-    extensions = extension(43, b"\2\3\4") + extension(13, b"\0\2\4\3")
-    body = b"\3\3" + os.urandom(32) + b"\0" + b"\0\2\x13\1" + b"\1\0" + \
-        len(extensions).to_bytes(2, "big") + extensions
-    message = b"\1" + len(body).to_bytes(3, "big") + body
-    return b"\x16\3\1" + len(message).to_bytes(2, "big") + message
 
 
 def distrust(gateway):
@@ -280,14 +270,12 @@ def test_malformed_hellos_cost_nothing(make_gateway, make_backend):
 
     def attack():
         name = dice.randbytes(dice.randint(1, 60)).hex().encode()
-        entry = b"\0" + len(name).to_bytes(2, "big") + name
-        hello = client_hello(
-            len(entry).to_bytes(2, "big") + entry,
-            extension(dice.randrange(65536), dice.randbytes(30)))
+        whole = hello_12(sni=sni(name), more=extension(
+            dice.randrange(65536), dice.randbytes(30)))
         with tcp(gateway.port) as sock:
             try:
-                sock.sendall(mutate(dice, hello)
-                             if dice.random() < 0.7 else hello)
+                sock.sendall(mutate(dice, whole)
+                             if dice.random() < 0.7 else whole)
                 if dice.random() < 0.5:
                     sock.settimeout(0.05)
                     sock.recv(100)

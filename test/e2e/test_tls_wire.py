@@ -10,18 +10,13 @@ import pytest
 from support import SANITIZED, scaled, wait_for
 from support.client import context, reset, tcp
 from support.gateway import backend, memory_of
-from support.wire import ALERT, APPLICATION, EARLY_DATA, GROUPS, OLDER, P256, \
+from support.wire import ALERT, APPLICATION, EARLY_DATA, GROUPS, P256, \
     SHARE, SIGALGS, UNKNOWN_GROUP, VERSIONS, X25519, alpn, answer, extension, \
-    hello, long, message, numbers, parts, psk, record, shares, short, sni
+    hello, hello_12, long, message, numbers, parts, psk, record, shares, short, \
+    sni
 
 UNEXPECTED, OVERFLOW, FAILURE, ILLEGAL, DECODE = 10, 22, 40, 47, 50
 VERSION, MISSING, NAME, PROTOCOL = 70, 109, 112, 120
-
-
-def old(extensions=None, **options):
-    """A ClientHello of TLS 1.2."""
-    return record(message(parts(**OLDER) if extensions is None
-                          else extensions, suites=(0xc02b,), **options))
 
 
 def versions(*offered):
@@ -36,15 +31,15 @@ def sigalgs(*offered):
 # here and there: (50, 47) is either's.
 HELLOS = {
     "ordinary": (hello(), "go on"),
-    "ordinary 1.2": (old(), "go on"),
+    "ordinary 1.2": (hello_12(), "go on"),
     # RFC 8446 section 4.1.2 and appendix D.5
     "legacy version 3.0": (record(message(parts(), 0x300)), VERSION),
     "legacy version 0.0": (record(message(parts(), 0)), VERSION),
     "legacy version 3.1": (record(message(parts(), 0x301)), "go on"),
     "legacy version 3.4": (record(message(parts(), 0x304)), "go on"),
-    "1.0": (old(version=0x301), VERSION),
-    "1.1": (old(version=0x302), VERSION),
-    "3.0": (old(version=0x300), VERSION),
+    "1.0": (hello_12(version=0x301), VERSION),
+    "1.1": (hello_12(version=0x302), VERSION),
+    "3.0": (hello_12(version=0x300), VERSION),
     "1.1 among supported versions": (
         hello(versions=versions(0x302)), VERSION),
     "an unknown version, too": (
@@ -55,9 +50,8 @@ HELLOS = {
                          (DECODE, ILLEGAL)),
     "no suites": (record(message(parts(), suites=())), (DECODE, ILLEGAL)),
     "no common suite": (record(message(parts(), suites=(0x1304,))), FAILURE),
-    "static RSA": (record(message(parts(**OLDER), suites=(0x9c, 0x2f))),
-                   FAILURE),
-    "fallback": (record(message(parts(**OLDER), suites=(0xc02b, 0x5600))), 86),
+    "static RSA": (hello_12(suites=(0x9c, 0x2f)), FAILURE),
+    "fallback": (hello_12(suites=(0xc02b, 0x5600)), 86),
     "twice the same extension": (
         hello(more=extension(0x1234, b"") * 2), (DECODE, ILLEGAL)),
     "an unknown extension": (hello(more=extension(0x1234, b"x")), "go on"),
@@ -73,8 +67,8 @@ HELLOS = {
     "signatures of 1.2 only": (hello(sigalgs=sigalgs(0x401)), FAILURE),
     "unknown signatures": (hello(sigalgs=sigalgs(0x7a7a)), FAILURE),
     "unknown signatures, 1.2": (
-        old(parts(**{**OLDER, "sigalgs": sigalgs(0x7a7a)})), FAILURE),
-    "no signatures, 1.2": (old(parts(**{**OLDER, "sigalgs": None})), FAILURE),
+        hello_12(sigalgs=sigalgs(0x7a7a)), FAILURE),
+    "no signatures, 1.2": (hello_12(sigalgs=None), FAILURE),
     "no signature in the list": (hello(sigalgs=sigalgs()), DECODE),
     "half a signature": (hello(sigalgs=extension(SIGALGS, long(b"\4\3\5"))),
                          DECODE),
@@ -262,7 +256,7 @@ PHASES = {
     "a hello": after(hello),
     "a hello, FIN": after(hello, how=lambda s: s.close()),
     "the flight": after(hello, True),
-    "the flight of 1.2": after(old, True),
+    "the flight of 1.2": after(hello_12, True),
     "HelloRetryRequest": after(retry, True),
     "an alert": after(lambda: hello(alpn=alpn(b"h2")), True),
     "a broken Finished": after(lambda: hello() + record(

@@ -80,6 +80,11 @@ def hello(**changes):
     return record(message(parts(**changes)))
 
 
+def hello_12(version=0x303, suites=(0xc02b,), **changes):
+    """Of a client that knows nothing later than TLS 1.2."""
+    return record(message(parts(**{**OLDER, **changes}), version, suites))
+
+
 def records(data):
     """[(type, body)] of whole records."""
     found = []
@@ -92,8 +97,8 @@ def records(data):
 
 def answer(port, *pieces, fin=False, seconds=20):
     """What comes until a server's first flight or an end; how it ended: "go
-    on", "fin", "reset", or the number of an alert in clear. After an alert its
-    FIN must come, too."""
+    on", "fin", "reset", or the number of a fatal alert in clear. After an alert
+    its FIN must come, too."""
     with tcp(port, timeout=seconds) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         data = b""
@@ -114,6 +119,6 @@ def answer(port, *pieces, fin=False, seconds=20):
             data += more
             if data[0] == HANDSHAKE and not fin:
                 return "go on"
-    if len(data) == 7 and data[0] == ALERT:
+    if len(data) == 7 and data[0] == ALERT and data[5] == 2:
         return data[6]
     return "go on" if data[:1] == bytes([HANDSHAKE]) else "fin"
