@@ -244,9 +244,14 @@ put_credentials(struct login *login, struct outbuf *out)
 
 /* Before the credentials: capabilities and ID. */
 
+/* It repeats what the client said of itself, if anything. */
 static enum login_status
 put_id(struct login *login, struct outbuf *out)
 {
+	const struct client_id *id = login->params.client_id;
+
+	login->has_begun =
+	    id->name[0] != '\0' || id->version[0] != '\0' || id->os[0] != '\0';
 	put_command(login, out, "ID ");
 	identify_write(&login->params, out);
 	outbuf_puts(out, "\r\n");

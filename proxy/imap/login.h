@@ -80,8 +80,8 @@ enum login_status login_eof(struct login *login);
 /* A deadline passed. RETRY before the credentials were sent, else LOST. */
 enum login_status login_timeout(struct login *login);
 
-/* True once LOGIN or AUTHENTICATE was begun: from then on what the backend does
- * may be the client's doing. */
+/* True once the backend heard of the client, by LOGIN, AUTHENTICATE or an ID of
+ * its own: from then on what it does may be the client's doing. */
 bool login_has_begun(const struct login *login);
 
 /* True once an octet of the credentials went to this backend. */

@@ -493,7 +493,13 @@ def test_nothing_before_the_greeting(make_gateway, make_backend, client_ip,
     assert server.early and set(server.early) == {b""}
 
 
-@pytest.mark.parametrize("where, way", (("literal", with_literal),
+def with_id(client):
+    client.command('ID ("name" "%n")')
+    return client.login()
+
+
+@pytest.mark.parametrize("where, way", (("identification", with_id),
+                                        ("literal", with_literal),
                                         ("mechanism", plain)))
 def test_what_a_client_may_cause_ejects_nobody(make_gateway, make_backend,
                                                where, way):
@@ -501,7 +507,7 @@ def test_what_a_client_may_cause_ejects_nobody(make_gateway, make_backend,
     knows such words could have it taken from all others."""
     servers = [make_backend(Faulty) for _ in range(2)]
     gateway = make_gateway(
-        {f"b{n}": backend(s) for n, s in enumerate(servers)},
+        {f"b{n}": backend(s, "id") for n, s in enumerate(servers)},
         pool={"check_interval": "10m", "balance": "round_robin"},
         gateway={"workers": 1}).start()
     gateway.wait_up()
