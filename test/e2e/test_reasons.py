@@ -5,6 +5,7 @@ are read from the tables of the sources: one without a case fails a test."""
 import re
 import ssl
 import subprocess
+import threading
 
 import pytest
 
@@ -312,10 +313,22 @@ def connections(gateway):
 
 
 @limits.case((REFUSED, "preauth_per_ip"), (ENDED, "preauth_per_ip"))
-def silent_crowd(gateway):
-    """Two wait for nothing; the third waits for them, and in vain."""
+def slow_logins(gateway):
+    """Two wait for a verdict; the third waits for them, and in vain."""
+    answer, plain = threading.Event(), gateway.server.on_login
+
+    def slowly(connection, tag):
+        answer.wait(20)
+        plain(connection, tag)
+    gateway.server.on_login = slowly
     held = [gateway.client(source="127.1.0.4") for _ in range(2)]
+    for client in held:
+        client.greeting()
+        client.send("a LOGIN nobody x\r\n")
+    wait_for(lambda: len(gateway.server.logins()) >= 2)
     assert is_refused(gateway, "127.1.0.4", 15)
+    gateway.server.on_login = plain
+    answer.set()
     for client in held:
         client.close()
 
@@ -469,6 +482,7 @@ def start(make_gateway, make_backend, scratch):
                 Certs(scratch / "authority").ca
             gateway.stranger = Certs(scratch / "unknown").client(
                 "x", "email:x@test")
+        gateway.server = server
         gateway.start()
         if name == "no backend":
             server.stop()
