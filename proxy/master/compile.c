@@ -7,6 +7,7 @@
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "config/route.h"
@@ -33,7 +34,8 @@ compile_capacity(uint64_t n_descriptors)
 	return capacity > CAPACITY_MAX ? CAPACITY_MAX : (uint32_t)capacity;
 }
 
-/* Room doubles, so that a long file isn't copied once for every read. */
+/* Room doubles, so that a long file isn't copied once for every read. False:
+ * the file is too large. */
 static bool
 make_room(struct secret *text, size_t got)
 {
@@ -41,10 +43,8 @@ make_room(struct secret *text, size_t got)
 
 	if (larger.len > TEXT_MAX)
 		larger.len = TEXT_MAX + 1;
-	if (larger.len == text->len) {
-		errno = EFBIG;
+	if (larger.len == text->len)
 		return false;
-	}
 	larger.data = malloc(larger.len + 1);
 	ENSURE(larger.data != NULL);
 	if (got > 0)
@@ -54,7 +54,8 @@ make_room(struct secret *text, size_t got)
 	return true;
 }
 
-static bool
+/* NULL, or why not. */
+static const char *
 read_all(int fd, struct secret *out_text)
 {
 	size_t got = 0;
@@ -62,43 +63,47 @@ read_all(int fd, struct secret *out_text)
 
 	do {
 		if (got == out_text->len && !make_room(out_text, got))
-			return false;
+			return strerror(EFBIG);
 		n = read(fd, out_text->data + got, out_text->len - got);
 		if (n > 0)
 			got += (size_t)n;
 	} while (n > 0 || (n < 0 && errno == EINTR));
 	if (n < 0)
-		return false;
+		return strerror(errno);
 	out_text->data[got] = '\0';
 	out_text->len = got;
-	return true;
+	return NULL;
 }
 
-/* False: errno says why. */
-static bool
-read_file(const char *path, struct secret *out_text)
+static const char *
+read_file(const char *path, int flags, struct secret *out_text)
 {
+	struct stat st;
+
 	*out_text = (struct secret){0};
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	int fd = open(path, flags | O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
-		return false;
-	bool done = read_all(fd, out_text);
-	int error = errno;
+		return strerror(errno);
+	const char *why;
+	if ((flags & O_NONBLOCK) && fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode))
+		why = "is a pipe";
+	else
+		why = read_all(fd, out_text);
 	close(fd);
-	if (!done)
+	if (why != NULL)
 		secret_wipe(out_text);
-	errno = error;
-	return done;
+	return why;
 }
 
 bool
 compile_read(
     const char *path, struct secret *out_text, struct problems *problems)
 {
-	if (read_file(path, out_text))
-		return true;
-	problems_error(problems, "%s: %s", path, strerror(errno));
-	return false;
+	const char *why = read_file(path, 0, out_text);
+
+	if (why != NULL)
+		problems_error(problems, "%s: %s", path, why);
+	return why == NULL;
 }
 
 bool
@@ -112,13 +117,13 @@ compile_read_named(const struct compile_name *name, struct secret *out_text,
 	*out_text = (struct secret){0};
 	if (name->path.len == 0)
 		return false;
-	if (read_file(path, out_text))
-		return true;
-	problems_error(problems, "%s: %s = %s: %s",
-	    builder_place(
-		name->builder, name->section, name->line, name->key, place),
-	    name->key, path, strerror(errno));
-	return false;
+	const char *why = read_file(path, O_NONBLOCK, out_text);
+	if (why != NULL)
+		problems_error(problems, "%s: %s = %s: %s",
+		    builder_place(name->builder, name->section, name->line,
+			name->key, place),
+		    name->key, path, why);
+	return why == NULL;
 }
 
 struct builder *

@@ -45,7 +45,8 @@ struct compile_name {
 };
 
 /* The same for that file; the error says who named it. False, too: no file is
- * named. out_text is then empty. */
+ * named. out_text is then empty. A pipe, which would hang the master at some
+ * reload, is an error here, but not where the configuration itself is read. */
 bool compile_read_named(const struct compile_name *name,
     struct secret *out_text, struct problems *problems);
 

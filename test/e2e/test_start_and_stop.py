@@ -181,20 +181,27 @@ def test_check_of_what_the_start_will_open(prepared, key, value):
     assert prepared.check().returncode == 1
 
 
+@pytest.mark.parametrize("kind, why", [
+    ("nothing", "No such file or directory"), ("a pipe", "is a pipe"),
+    ("a directory", "Is a directory")])
 @pytest.mark.parametrize("section,key", [
     ("listen imaps", "allow_file"), ("limits", "exempt_file"),
     ("limits", "deny_file"), ("pool mail", "route"),
     ("pool mail", "check_password_file"), ("backend a", "backend_tls_ca")])
-def test_who_named_a_file_that_is_not_there(prepared, section, key):
-    prepared.config[section][key] = "/nonexistent"
+def test_who_named_a_file_that_cannot_be_read(prepared, tmp_path, section, key,
+                                              kind, why):
+    """A pipe that nobody writes to must not hang the master."""
+    path = tmp_path if kind == "a directory" else tmp_path / "file"
+    if kind == "a pipe":
+        os.mkfifo(path)
+    prepared.config[section][key] = path
     prepared.config["pool mail"]["check_user"] = "probe"
     prepared.config["pool mail"].setdefault("check_password_file", "/dev/null")
     prepared.config["backend a"]["backend_tls"] = "verify"
     prepared.config["backend a"].setdefault("backend_tls_ca", "/dev/null")
     done = prepared.check("-t")
     assert done.returncode == 1
-    assert f"{named(prepared, key)}{key} = /nonexistent: No such file" \
-        in done.stderr
+    assert f"{named(prepared, key)}{key} = {path}: {why}\n" in done.stderr
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root becomes somebody else")
