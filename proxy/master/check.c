@@ -77,10 +77,12 @@ compile_path(const char *path, struct compiled *out)
 	*out = (struct compiled){0};
 	if (!compile_read(path, &text, &out->problems))
 		return false;
+	uint64_t n_descriptors = privilege_raise_descriptors();
 	struct compile_request request = {
 	    .path = path,
 	    .text = span_secret(&text),
-	    .capacity = compile_capacity(privilege_raise_descriptors()),
+	    .capacity = compile_capacity(n_descriptors),
+	    .n_descriptors = n_descriptors,
 	};
 	bool compiled = compile(&request, out);
 	secret_wipe(&text);

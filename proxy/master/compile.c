@@ -22,6 +22,10 @@
 #define READ_LEN 16384
 /* Listeners, areas, channels, spare ones. */
 #define DESCRIPTORS_RESERVED 64
+#define DESCRIPTORS_MIN	     128
+/* The master's for each worker: channels, areas, what waits in its queue at the
+ * start; beside them a socket an address. */
+#define DESCRIPTORS_WORKER 28
 /* 131,072 records are 48 MB of an area: more sessions than a thread serves. */
 #define CAPACITY_MAX 131072
 
@@ -136,6 +140,30 @@ compile_load(const char *path, struct problems *problems)
 	    config_load_text(path, span_secret(&text), problems);
 	secret_wipe(&text);
 	return builder;
+}
+
+/* What the start opens must not be the first to say so. */
+static void
+check_descriptors(
+    const struct compile_request *request, struct compiled *compiled)
+{
+	const struct config *config = builder_config(compiled->builder);
+	uint32_t workers = config->gateway.workers;
+	uint64_t each = DESCRIPTORS_WORKER;
+	char place[PLACE_MAX];
+
+	for (uint32_t i = 0; i < config->listens.n; i++)
+		each += config_listen_at(config, i)->addresses.n;
+	uint64_t needed = DESCRIPTORS_RESERVED + workers * each;
+	if (needed < DESCRIPTORS_MIN)
+		needed = DESCRIPTORS_MIN;
+	if (request->n_descriptors == 0 || request->n_descriptors >= needed)
+		return;
+	problems_error(&compiled->problems,
+	    "%s: %" PRIu64 " open files are too few: at least %" PRIu64
+	    " for %u workers (LimitNOFILE, ulimit -n)",
+	    builder_place(compiled->builder, "gateway", 0, "workers", place),
+	    request->n_descriptors, needed, workers);
 }
 
 /* auto is what the descriptors allow, and no more than that can be had. */
@@ -260,6 +288,7 @@ compile(const struct compile_request *request, struct compiled *out)
 	load_authorities(out);
 	passwords_load(&out->passwords, out->builder, &out->problems);
 	load_networks(out);
+	check_descriptors(request, out);
 	if (out->problems.n_errors > 0)
 		goto fail;
 	settle_connections(request, out);

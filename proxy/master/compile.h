@@ -24,7 +24,8 @@ struct compiled {
 struct compile_request {
 	const char *path; /* for messages */
 	struct span text;
-	uint32_t capacity; /* sessions a worker can hold */
+	uint32_t capacity;	/* sessions a worker can hold */
+	uint64_t n_descriptors; /* that a process may have; 0: long settled */
 	/* What certificates fall back to; NULL: nothing. */
 	const struct config *running;
 	const struct key_image *running_keys;

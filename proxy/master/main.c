@@ -14,10 +14,12 @@
  * sallyport, the one program that a person starts: the gateway's master, and
  * what explains, checks and controls it.
  */
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 #include <uv.h>
 
@@ -61,8 +63,10 @@ have_standard_files(void)
 static int
 run_gateway(const char *path)
 {
-	if (!have_standard_files())
+	if (!have_standard_files()) {
+		fprintf(stderr, "sallyport: /dev/null: %s\n", strerror(errno));
 		return 1;
+	}
 	/* What the caller left open is not ours, nor our children's. */
 	(void)close_range(STDERR_FILENO + 1, ~0U, 0);
 	/* Signals stay blocked: a late one must not change the status. */

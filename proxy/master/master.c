@@ -273,10 +273,12 @@ take_configuration(struct master *master, struct compiled *compiled)
 {
 	if (!compile_read(master->path, &master->text, &compiled->problems))
 		return false;
+	uint64_t n_descriptors = privilege_raise_descriptors();
 	struct compile_request request = {
 	    .path = master->path,
 	    .text = span_secret(&master->text),
-	    .capacity = compile_capacity(privilege_raise_descriptors()),
+	    .capacity = compile_capacity(n_descriptors),
+	    .n_descriptors = n_descriptors,
 	};
 	if (!compile(&request, compiled))
 		return false;
@@ -345,23 +347,27 @@ open_everything(struct master *master, uint32_t capacity)
 	return open_files(master);
 }
 
+/* False: errno is set; all of them may be told to stop even so. */
 static bool
 init_children(struct master *master)
 {
 	uint32_t n = FIRST_WORKER + master->areas.n_slots;
+	bool good = true;
+	int error = 0;
 	master->children = calloc(n, sizeof(*master->children));
 	ENSURE(master->children != NULL);
 	for (; master->n_children < n; master->n_children++) {
 		uint32_t i = master->n_children;
 		bool is_worker = i >= FIRST_WORKER;
-		if (!child_init(&master->children[i], master,
+		if (child_init(&master->children[i], master,
 			is_worker ? CHILD_WORKER : (enum child_kind)i,
-			is_worker ? i - FIRST_WORKER : 0)) {
-			master->n_children++;
-			return say_errno("channels");
-		}
+			is_worker ? i - FIRST_WORKER : 0))
+			continue;
+		good = false;
+		error = errno;
 	}
-	return true;
+	errno = error;
+	return good;
 }
 
 static bool
@@ -529,7 +535,7 @@ master_run(const char *path)
 	if (init_children(master))
 		start_children(master);
 	else
-		stop_request(master, true, "start failed");
+		master_fail(master, "channels: %s", strerror(errno));
 	master_wake(master);
 	uv_run(&master->loop, UV_RUN_DEFAULT);
 	close_loop(master);

@@ -8,7 +8,7 @@ import time
 
 import pytest
 
-from support import BUILD, GATEWAY, wait_for
+from support import BUILD, DIES_WITH_US, GATEWAY, wait_for
 from support.client import tcp
 from support.gateway import backend, children
 
@@ -219,6 +219,39 @@ def test_more_connections_than_descriptors(prepared):
     done = prepared.check("-t")
     assert f"warning: {named(prepared, 'max_connections')}max_connections = " \
         "10000000 is lowered to " in done.stderr
+
+
+def run_with(gateway, options, *arguments):
+    """The program under limits that prlimit sets."""
+    gateway.write()
+    return subprocess.run(
+        ["prlimit", *options, BUILD / "sallyport", "-c", gateway.file,
+         *arguments], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        timeout=30, check=False)
+
+
+@pytest.mark.parametrize("number,workers", [
+    (127, 2), (64, 2), (47, 2), (40, 2), (33, 2), (295, 8)])
+def test_too_few_descriptors(prepared, number, workers):
+    """Said before anything is opened, and in words that help."""
+    prepared.config["gateway"]["workers"] = workers
+    for arguments in ([], ["-t"]):
+        done = run_with(prepared, [f"--nofile={number}"], *arguments)
+        assert done.returncode == 1, done
+        assert f"{named(prepared, 'workers')}{number} open files are too " \
+            "few: at least " in done.stderr
+        assert "(LimitNOFILE, ulimit -n)" in done.stderr
+    assert not prepared.control.exists()
+
+
+@pytest.mark.parametrize("number,workers", [(128, 2), (296, 8)])
+def test_as_few_descriptors_as_can_be(prepared, monkeypatch, number, workers):
+    prepared.config["gateway"]["workers"] = workers
+    monkeypatch.setattr("support.gateway.DIES_WITH_US", (
+        "prlimit", f"--nofile={number}", *DIES_WITH_US))
+    prepared.start().wait_up()
+    prepared.reload()
+    prepared.login().close()
 
 
 @pytest.mark.parametrize("key,value", [
