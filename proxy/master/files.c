@@ -194,6 +194,17 @@ find_group(const char *name, gid_t *out_gid)
 	return true;
 }
 
+static const char *
+why_not_bound(const char *path)
+{
+	struct stat status;
+	if (errno != EADDRINUSE)
+		return strerror(errno);
+	return lstat(path, &status) == 0 && !S_ISSOCK(status.st_mode)
+		   ? "there is a file that is no socket"
+		   : "somebody else answers there";
+}
+
 enum control_result
 files_bind_control(struct files *files, const struct config *config,
     char out_why[FILES_WHY_MAX])
@@ -225,9 +236,7 @@ files_bind_control(struct files *files, const struct config *config,
 	}
 	bool passes = is_default && (errno == ENOENT || errno == EACCES);
 	snprintf(out_why, FILES_WHY_MAX, "control %.107s: %s%s", path,
-	    errno == EADDRINUSE ? "somebody else answers there"
-				: strerror(errno),
-	    passes ? ": there is no control socket" : "");
+	    why_not_bound(path), passes ? ": there is no control socket" : "");
 	return passes ? CONTROL_OFF : CONTROL_FAILED;
 }
 

@@ -448,6 +448,7 @@ release(struct master *master)
 	key_image_free(&master->keys);
 	ticket_secrets_wipe(&master->secrets);
 	passwords_free(&master->passwords);
+	problems_free(&master->reload.remarks);
 	secret_wipe(&master->text);
 }
 
@@ -484,6 +485,10 @@ report_start(struct master *master, const struct compiled *compiled)
 {
 	report_lines(master, EVENT_WARNING, compiled->problems.warnings);
 	report_faults(master, &compiled->faults);
+	if (master->watch.fd < 0)
+		report_lines(master, EVENT_WARNING,
+		    "no inotify: changes of certificate files are seen when "
+		    "they are looked at, every 30 s");
 }
 
 static bool

@@ -131,6 +131,24 @@ report_problems(struct master *master, const struct compiled *compiled)
 	report_faults(master, &compiled->faults);
 }
 
+/* What did not go live, and what is questionable. */
+static void
+keep_remarks(struct reload *reload, const struct compiled *compiled)
+{
+	const char *faults = compiled->faults.errors;
+	const char *lists[] = {
+	    compiled->problems.warnings, compiled->faults.warnings};
+	struct span line;
+	problems_free(&reload->remarks);
+	while (problems_next(&faults, &line))
+		problems_warn(&reload->remarks, "%.*s", (int)line.len,
+		    (const char *)line.data);
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++)
+		while (problems_next(&lists[i], &line))
+			problems_warn(&reload->remarks, "warning: %.*s",
+			    (int)line.len, (const char *)line.data);
+}
+
 /* --- distributing --------------------------------------------------------- */
 
 static void
@@ -228,6 +246,7 @@ take_text(struct master *master, struct span text, struct compiled *compiled,
 		return false;
 	commit(master, compiled, snapshot, now_ms);
 	report_problems(master, compiled);
+	keep_remarks(&master->reload, compiled);
 	start_keys(master, now_ms);
 	return true;
 }

@@ -10,6 +10,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "config/load.h"
+
 struct master;
 
 enum reload_phase {
@@ -24,6 +26,7 @@ struct reload {
 	bool certificates_wanted; /* the last good text, new certificates */
 	bool announced;		  /* systemd waits for READY */
 	uint64_t by_ms;		  /* of this phase */
+	struct problems remarks;  /* as warnings: for those who wait for it */
 };
 
 /* Asks for one; many before the next start are one. */

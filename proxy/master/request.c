@@ -191,6 +191,7 @@ answer_reloaded(
     struct master *master, uint64_t number, const struct compiled *failed)
 {
 	if (failed == NULL) {
+		answer_lines(master, number, master->reload.remarks.warnings);
 		answer_text(master, number, REPLY_GOOD, "");
 		return;
 	}

@@ -23,7 +23,7 @@ struct master;
 void request_take(struct child *child, const struct message *message);
 
 /* A reload ended: whoever waits for it is told. failed: what was wrong; NULL:
- * every role has the new configuration. */
+ * every role has the new configuration, and reload.remarks are told. */
 void request_reloaded(struct master *master, const struct compiled *failed);
 
 #endif

@@ -135,6 +135,25 @@ def test_reload(gateway):
     assert len(audit(gateway, "reload")) == 2
 
 
+def test_a_reload_that_leaves_a_certificate_behind(gateway, certs):
+    """It is done, and says what did not go live: who replaced that file reads
+    the answer, not the log."""
+    broken = certs.leaf("broken")
+    gateway.config["certificate broken"] = {
+        "chain": broken.chain, "key": broken.key}
+    gateway.write()
+    assert gateway.run_ctl("reload").returncode == 0
+    broken.chain.write_text("nothing\n")
+    done = gateway.run_ctl("reload")
+    assert done.returncode == 0 and not done.stderr, done
+    assert f"{broken.chain}: holds no PEM certificate; the certificate " \
+        "loaded before serves on" in done.stdout
+    assert "warning: " in done.stdout       # their issuer is unknown
+    certs.leaf("broken")
+    done = gateway.run_ctl("reload")
+    assert done.returncode == 0 and "holds no" not in done.stdout
+
+
 def test_many_reloads_at_once(gateway):
     """Each waits for one that began after it asked."""
     generation = gateway.ctl("status")[0]["generation"]

@@ -184,6 +184,14 @@ def test_check_of_what_the_start_will_open(prepared, key, value):
 @pytest.mark.parametrize("kind, why", [
     ("nothing", "No such file or directory"), ("a pipe", "is a pipe"),
     ("a directory", "Is a directory")])
+def test_a_file_in_place_of_the_control_socket(prepared):
+    prepared.control.write_text("mine\n")
+    done = prepared.check()
+    assert done.returncode == 1
+    assert "there is a file that is no socket" in done.stderr
+    assert prepared.control.read_text() == "mine\n"
+
+
 @pytest.mark.parametrize("section,key", [
     ("listen imaps", "allow_file"), ("limits", "exempt_file"),
     ("limits", "deny_file"), ("pool mail", "route"),
