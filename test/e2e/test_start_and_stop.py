@@ -181,9 +181,6 @@ def test_check_of_what_the_start_will_open(prepared, key, value):
     assert prepared.check().returncode == 1
 
 
-@pytest.mark.parametrize("kind, why", [
-    ("nothing", "No such file or directory"), ("a pipe", "is a pipe"),
-    ("a directory", "Is a directory")])
 def test_a_file_in_place_of_the_control_socket(prepared):
     prepared.control.write_text("mine\n")
     done = prepared.check()
@@ -192,6 +189,9 @@ def test_a_file_in_place_of_the_control_socket(prepared):
     assert prepared.control.read_text() == "mine\n"
 
 
+@pytest.mark.parametrize("kind, why", [
+    ("nothing", "No such file or directory"), ("a pipe", "is a pipe"),
+    ("a directory", "Is a directory")])
 @pytest.mark.parametrize("section,key", [
     ("listen imaps", "allow_file"), ("limits", "exempt_file"),
     ("limits", "deny_file"), ("pool mail", "route"),
