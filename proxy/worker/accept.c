@@ -14,6 +14,7 @@
 #include "proxy/ipc/channel.h"
 #include "proxy/limits/admission.h"
 #include "proxy/worker/shakes.h"
+#include "proxy/worker/shed.h"
 #include "proxy/worker/worker.h"
 
 #define ACCEPT_PAUSE_MS 100 /* after running out of descriptors */
@@ -60,7 +61,7 @@ pause_accepting(struct worker *worker, uint64_t until_ms)
 static bool
 shed_one(struct worker *worker, bool handshaking)
 {
-	struct conn *conn = conn_to_shed(worker, handshaking);
+	struct conn *conn = shed_choose(worker, handshaking);
 
 	if (conn == NULL)
 		return false;
@@ -104,7 +105,7 @@ make_room(struct listener *listener)
 
 	if (has_room(worker))
 		return true;
-	if (conn_any_preauth(worker) != NULL) {
+	if (shed_any(worker) != NULL) {
 		if (!is_somebody_waiting(listener))
 			return false;
 		shed_one(worker, false);
@@ -121,8 +122,7 @@ accept_resume(struct worker *worker)
 	if (worker->env.draining)
 		return;
 	/* The last one may have logged in: the next must not come here. */
-	if (!worker->paused && !has_room(worker) &&
-	    conn_any_preauth(worker) == NULL)
+	if (!worker->paused && !has_room(worker) && shed_any(worker) == NULL)
 		become_full(worker);
 	if (!worker->paused || !has_room(worker))
 		return;
@@ -192,7 +192,7 @@ shed_handshakes(struct worker *worker, uint32_t coming)
 	uint32_t n = limiter_handshakes_over(
 	    worker->env.limiter, worker->snapshot, coming);
 	while (n-- > 0) {
-		struct conn *conn = conn_to_shed(worker, true);
+		struct conn *conn = shed_choose(worker, true);
 		if (conn == NULL)
 			return;
 		if (worker->snapshot->limits.observe) {

@@ -6,7 +6,7 @@
  * by hand: its entry in the backends area says so, and since when.
  */
 #include "proxy/ipc/channel.h"
-#include "proxy/worker/worker.h"
+#include "proxy/worker/shed.h"
 
 #define QUIET_MS 5000
 #define LAST_MS	 1000 /* for what lingers */
@@ -17,7 +17,7 @@ end_preauth(struct worker *worker)
 	struct conn *conn;
 
 	/* Each leaves the list: it is then lingering, or gone. */
-	while ((conn = conn_any_preauth(worker)) != NULL)
+	while ((conn = shed_any(worker)) != NULL)
 		conn_stop(conn, REASON_DRAIN);
 }
 

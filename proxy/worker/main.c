@@ -7,7 +7,8 @@
 /* needs: proxy/worker/accept.c proxy/worker/conn.c proxy/worker/dial.c */
 /* needs: proxy/worker/choose.c tls/backend.c tls/backends.c */
 /* needs: proxy/worker/keys.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
+/* needs: proxy/worker/shed.c proxy/worker/drain.c proxy/worker/events.c
+ * proxy/worker/shakes.c */
 /* needs: proxy/session/ */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
@@ -25,13 +26,13 @@
 #include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "config/snapshot.h"
 #include "proxy/base/ensure.h"
 #include "proxy/ipc/area.h"
 #include "proxy/ipc/channel.h"
+#include "proxy/ipc/clock.h"
 #include "proxy/ipc/role.h"
 #include "proxy/worker/shakes.h"
 #include "proxy/worker/worker.h"
@@ -170,7 +171,7 @@ take_hello(struct worker *worker, const struct message *message)
 	role_take_hello(message, &hello);
 	worker->slot = message->slot;
 	worker->n_slots = hello.n_slots;
-	ENSURE(hello.n_slots <= WORKER_SLOTS_MAX);
+	ENSURE(hello.n_slots <= CONFIG_WORKERS_MAX);
 }
 
 static void
@@ -228,7 +229,7 @@ take_area(struct worker *worker, struct message *message)
 		worker->backends = data;
 		break;
 	case AREA_LOAD:
-		ENSURE(message->slot < WORKER_SLOTS_MAX);
+		ENSURE(message->slot < CONFIG_WORKERS_MAX);
 		worker->loads[message->slot] = data;
 		break;
 	case AREA_TICKETS:
@@ -395,10 +396,7 @@ init_slabs(struct worker *worker)
 static uint64_t
 first_serial(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (uint64_t)now.tv_sec << 8;
+	return clock_realtime_us() / 1000000 << 8;
 }
 
 static void

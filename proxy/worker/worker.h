@@ -4,7 +4,8 @@
  * header is the worker's own context, shared by the files of this directory:
  * main.c (messages of the master, the timer), accept.c, conn.c (drives a
  * session), shakes.c (handshakes take turns), dial.c, keys.c (the keeper),
- * pools.c, choose.c (who gets which backend), drain.c, events.c, wheel.c.
+ * shed.c (who has to go), pools.c, choose.c (who gets which backend), drain.c,
+ * events.c, wheel.c.
  */
 #ifndef WORKER_WORKER_H
 #define WORKER_WORKER_H
@@ -19,8 +20,6 @@
 #include "proxy/worker/pools.h"
 #include "proxy/worker/wheel.h"
 #include "tls/backend.h"
-
-#define WORKER_SLOTS_MAX CONFIG_WORKERS_MAX
 
 struct conn;
 
@@ -48,7 +47,7 @@ struct worker {
 	struct limiter limiter;
 	const struct config *snapshot;
 	struct slot_area *area;
-	struct load_area *loads[WORKER_SLOTS_MAX]; /* own one writable */
+	struct load_area *loads[CONFIG_WORKERS_MAX]; /* own one writable */
 	const struct backends_area *backends;
 	struct live_tables live;
 	const struct tickets_area *tickets;
@@ -127,12 +126,6 @@ void conn_stop(struct conn *conn, enum end_reason reason);
 /* One that ends already does not linger. */
 void conn_abort(struct conn *conn);
 void conn_fire(struct wheel_entry *entry, void *arg);
-/* One that is not logged in; NULL: all are. */
-struct conn *conn_any_preauth(const struct worker *worker);
-/* Who has to go when there is no room: of those that are not logged in (that
- * are in the handshake) the oldest of the prefix that holds most; NULL: none.
- * Looks at the oldest few hundred only. */
-struct conn *conn_to_shed(const struct worker *worker, bool handshaking);
 /* For the TLS engine: tls_admit. */
 bool conn_may_handshake(void *arg, uint64_t session_id);
 const struct session *conn_session(const struct conn *conn);

@@ -8,7 +8,8 @@
 /* needs: proxy/worker/main.c proxy/worker/accept.c proxy/worker/conn.c */
 /* needs: proxy/worker/dial.c proxy/worker/choose.c tls/backend.c */
 /* needs: tls/backends.c proxy/worker/pools.c proxy/worker/wheel.c */
-/* needs: proxy/worker/drain.c proxy/worker/events.c proxy/worker/shakes.c */
+/* needs: proxy/worker/shed.c proxy/worker/drain.c proxy/worker/events.c
+ * proxy/worker/shakes.c */
 /* needs: proxy/session/ proxy/imap/ proxy/ipc/ */
 /* needs: proxy/limits/admission.c proxy/limits/networks.c */
 /* needs: proxy/limits/limiter.c proxy/limits/decide.c */
