@@ -8,7 +8,7 @@
 #include "backends/load.h"
 #include "backends/view.h"
 
-#define BALANCE_TRIES_MAX 3 /* backends tried for one login (PROTOCOL 1.17) */
+#define BALANCE_TRIES_MAX 3 /* backends tried for one login */
 
 enum balance_result {
 	BALANCE_CHOSEN,

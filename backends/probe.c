@@ -122,7 +122,7 @@ put_command(struct probe *probe, struct outbuf *out, const char *command)
 	outbuf_printf(out, "p%u %s\r\n", ++probe->tag, command);
 }
 
-/* The fields by which a login tells the client's address (PROTOCOL 3). */
+/* The fields by which a login tells the client's address. */
 static void
 put_id(struct probe *probe, struct outbuf *out)
 {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Failed logins per prefix and per user (PROTOCOL 1.15 says what fails): first
- * nothing, then delays of 2, 4, 8, 15 s before a backend is asked, then, of a
- * prefix, a ban. Passwords are known here as keyed hashes of 16 bits only.
+ * Failed logins per prefix and per user: a backend's NO that says nothing else
+ * or AUTHENTICATIONFAILED (RFC 5530), not one that tells of trouble of its own.
+ * First nothing, then delays of 2, 4, 8, 15 s before a backend is asked, then,
+ * of a prefix, a ban. Passwords are known here as keyed hashes of 16 bits only.
  * Pure.
  */
 #ifndef LIMITS_LOGINS_H

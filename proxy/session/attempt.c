@@ -2,8 +2,7 @@
 /*
  * LOGIN: from credentials to a verdict. Picks a backend, has it dialled, lets
  * the login dialogue run, and goes to the next backend when there is trouble
- * before the credentials were sent (PROTOCOL 1.17). The client waits and is
- * never told.
+ * before the credentials were sent. The client waits and is never told.
  *
  *   choose -> dial -> dialogue -> OK: RELAY; NO: PREAUTH
  *     ^ |________________|  trouble before the credentials were sent
