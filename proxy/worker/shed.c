@@ -16,8 +16,11 @@ shed_any(const struct worker *worker)
 	return list_entry(list->next, struct conn, preauth);
 }
 
-/* So many of the oldest are compared: a flood is most of them. */
+/* So many of the oldest are compared: a flood is most of them. To find those
+ * in the handshake, others that wait to be admitted are passed by, but not
+ * without end. */
 #define SHED_LOOK 256
+#define SHED_WALK 2048
 
 /* A prefix that logged in lately counts as if it held less. */
 static uint32_t
@@ -55,7 +58,9 @@ look_through(const struct worker *worker, const struct list_link *list,
 {
 	const struct list_link *it = list->next;
 
-	for (uint32_t n = 0; it != list && n < SHED_LOOK; it = it->next) {
+	for (uint32_t n = 0, walked = 0;
+	     it != list && n < SHED_LOOK && walked < SHED_WALK;
+	     it = it->next, walked++) {
 		struct conn *conn = list_entry(it, struct conn, preauth);
 		if (handshaking && conn->session.state != SESSION_HANDSHAKE)
 			continue;
