@@ -81,6 +81,17 @@ has_extension(const SSL_CLIENT_HELLO *hello, uint16_t type)
 	       1;
 }
 
+/* RFC 8446 section 4.2.1. BoringSSL reads as far as it needs to: it would go on
+ * in TLS 1.3 where we saw an offer of TLS 1.2. */
+static bool
+has_malformed_versions(const SSL_CLIENT_HELLO *hello)
+{
+	CBS versions = hello_versions(hello);
+
+	return CBS_len(&versions) == 0 &&
+	       has_extension(hello, TLSEXT_TYPE_supported_versions);
+}
+
 /* RFC 8446 section 9.2; BoringSSL looks for the key share only. */
 static bool
 lacks_extension(const SSL_CLIENT_HELLO *hello, const struct offer *offer)
@@ -380,6 +391,11 @@ apply(const SSL_CLIENT_HELLO *hello, struct tls_engine *engine,
 	const struct tls_section *section = &engine->sections[listen->tls];
 	struct offer offer = read_offer(hello, tls);
 
+	if (has_malformed_versions(hello)) {
+		engine->current->why = "DECODE_ERROR";
+		return refuse(ssl, engine->current, TLS_FAIL_PROTOCOL,
+		    SSL_AD_DECODE_ERROR);
+	}
 	if (lacks_extension(hello, &offer)) {
 		engine->current->why = "MISSING_EXTENSION";
 		return refuse(ssl, engine->current, TLS_FAIL_PROTOCOL,

@@ -45,6 +45,13 @@ HELLOS = {
     "an unknown version, too": (
         hello(versions=versions(0x7a7a, 0x304)), "go on"),
     "no version": (hello(versions=extension(VERSIONS, b"\0")), DECODE),
+    "half a version": (hello(versions=extension(
+        VERSIONS, short(b"\3\4\3"))), DECODE),
+    "octets behind the versions": (hello(versions=extension(
+        VERSIONS, b"\2\3\4\3\3")), DECODE),
+    # 4.2.1, 4.1.2: the list alone counts, whatever is malformed in it
+    "half a version, no share": (hello(share=None, groups=None,
+        versions=extension(VERSIONS, short(b"\3\4\3"))), DECODE),
     "compression": (record(message(parts(), compression=b"\1\0")), ILLEGAL),
     "session id of 33": (record(message(parts(), session=33)),
                          (DECODE, ILLEGAL)),
