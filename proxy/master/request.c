@@ -2,6 +2,7 @@
 /* See request.h. Called by child.c and reload.c. */
 #include "proxy/master/request.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -112,7 +113,7 @@ do_ban(struct master *master, const struct message *message)
 {
 	struct request_ban ban;
 	struct rung rungs[LADDER_MAX];
-	char ip[ADDR_TEXT_MAX], line[ADDR_TEXT_MAX + 32];
+	char ip[ADDR_TEXT_MAX], line[ADDR_TEXT_MAX + 64];
 	if (!take_ban(message, &ban)) {
 		answer_text(master, message->arg, REPLY_FAILED, "malformed");
 		return;
@@ -127,9 +128,14 @@ do_ban(struct master *master, const struct message *message)
 		}
 	struct prefix prefix =
 	    ladder_prefix(rungs[0].name, rungs[0].family, rungs[0].bits);
-	snprintf(line, sizeof(line), "%s/%u is %sbanned",
-	    addr_text_ip(&prefix.addr, ip), prefix.bits,
-	    ban.ban_ms == 0 ? "not " : "");
+	addr_text_ip(&prefix.addr, ip);
+	if (ban.ban_ms == 0)
+		snprintf(
+		    line, sizeof(line), "%s/%u is not banned", ip, prefix.bits);
+	else
+		snprintf(line, sizeof(line),
+		    "%s/%u is banned for %" PRIu64 " s", ip, prefix.bits,
+		    ban.ban_ms / 1000);
 	answer_text(master, message->arg, REPLY_LINE, line);
 	answer_text(master, message->arg, REPLY_GOOD, "");
 }

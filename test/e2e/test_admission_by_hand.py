@@ -26,7 +26,10 @@ def make_limited(make_gateway, make_backend):
 def test_ban_and_unban_by_hand(make_limited):
     gateway = make_limited()
     assert not is_refused(gateway, address(1), 0.3)
-    gateway.ctl("ban", address(1), "1h")
+    assert gateway.ctl("ban", address(1)) == [
+        {"message": f"{address(1)}/32 is banned for 600 s"}]
+    assert gateway.ctl("ban", address(1), "1h") == [
+        {"message": f"{address(1)}/32 is banned for 3600 s"}]
     assert is_refused(gateway, address(1))
     audit = gateway.wait_event("control", uid=os.getuid())
     assert audit["command"].startswith("ban ")
