@@ -310,8 +310,8 @@ balance_has_other(const struct pool_view *view,
 		return false;
 	for (uint32_t i = 0; i < view->n_members; i++) {
 		const struct member *member = &view->members[i];
-		if (member->state == BACKEND_UP && !is_ref(member, chosen) &&
-		    is_allowed(request, member) &&
+		if (member->state == BACKEND_UP && !member->is_removed &&
+		    !is_ref(member, chosen) && is_allowed(request, member) &&
 		    !is_member_full(request, member))
 			return true;
 	}

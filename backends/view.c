@@ -131,7 +131,7 @@ make_anew(
 	free(view->members);
 	view->members = members;
 	view->n_members = n;
-	view->is_made = view->has_new_lists = true;
+	view->is_made = view->is_new = view->has_new_lists = true;
 	return true;
 }
 
@@ -227,7 +227,7 @@ bool
 pool_view_is_available(const struct pool_view *view)
 {
 	for (uint32_t i = 0; i < view->n_members; i++)
-		if (member_is_usable(&view->members[i]))
+		if (member_is_alive(&view->members[i]))
 			return true;
 	return false;
 }

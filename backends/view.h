@@ -14,6 +14,7 @@ struct member {
 	uint32_t generation;
 	uint32_t state;
 	uint32_t admin;
+	bool is_removed; /* from the configuration; set by the worker */
 	uint32_t weight;
 	uint32_t tier;
 	uint32_t max_connections;
@@ -26,7 +27,8 @@ struct member {
 
 struct pool_view {
 	bool is_made;	    /* false: it is made anew by the next update */
-	bool has_new_lists; /* for the worker, which clears it */
+	bool is_new;	    /* for the worker, which clears it */
+	bool has_new_lists; /* the same */
 	uint64_t seen;	    /* changes of the area */
 	uint32_t n_members;
 	struct member *members; /* heap, owned */
@@ -43,14 +45,21 @@ void pool_view_fini(struct pool_view *view);
 
 /* Up, unchecked or ejected. */
 static inline bool
-member_is_usable(const struct member *member)
+member_is_alive(const struct member *member)
 {
 	return member->state == BACKEND_UP ||
 	       member->state == BACKEND_UNCHECKED ||
 	       member->state == BACKEND_EJECTED;
 }
 
-/* At least one member is usable. */
+static inline bool
+member_is_usable(const struct member *member)
+{
+	return member_is_alive(member) && !member->is_removed;
+}
+
+/* At least one member is alive: those that take the place of removed ones are
+ * there in a moment. */
 bool pool_view_is_available(const struct pool_view *view);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "backends/hash.h"
 #include "proxy/base/ensure.h"
 #include "proxy/imap/capability.h"
 #include "proxy/worker/worker.h"
@@ -34,6 +35,36 @@ apply_penalties(struct worker *worker, struct pool_view *view)
 				member->state = BACKEND_MISCONFIGURED;
 		}
 	}
+}
+
+/* The search begins at the member's entry: most have the order of sections. */
+static bool
+is_configured(
+    const struct config *config, uint32_t pool, const struct member *member)
+{
+	uint32_t n = config->backends.n;
+
+	for (uint32_t i = 0; i < n; i++) {
+		const struct config_backend *section =
+		    config_backend_at(config, (member->index % n + i) % n);
+		if (section->pool == pool &&
+		    hash_octets(config_span(config, section->name)) ==
+			member->name)
+			return true;
+	}
+	return false;
+}
+
+/* We may know a configuration before the monitor does. */
+static void
+mark_removed(struct worker *worker, struct pool_view *view)
+{
+	uint32_t pool = (uint32_t)(view - worker->pools.views);
+
+	for (uint32_t i = 0; i < view->n_members; i++)
+		view->members[i].is_removed =
+		    !is_configured(worker->snapshot, pool, &view->members[i]);
+	view->is_new = false;
 }
 
 /* Of members with the same list the first one; most pools have one or two. */
@@ -87,6 +118,8 @@ refresh(struct worker *worker, struct pool_view *view,
 		config_text(worker->snapshot, pool->name)))
 		return; /* out of memory: the old view serves */
 	apply_penalties(worker, view);
+	if (view->is_new)
+		mark_removed(worker, view);
 	if (view->has_new_lists)
 		learn_capabilities(worker, view);
 }

@@ -2,11 +2,13 @@
 """Backends that mean harm or are managed in haste: nothing hangs, nothing is
 lost, and whoever is well goes on."""
 import concurrent.futures
+import os
+import signal
 import threading
 
 import pytest
 
-from support import BACKEND, USER, scaled, wait_for
+from support import BACKEND, PASSWORD, USER, scaled, wait_for
 from support.backend import Backend
 from support.gateway import backend
 
@@ -110,7 +112,7 @@ def test_capabilities_change_between_checks(make_gateway, make_backend):
 
 
 class Load:
-    """Logins from several clients until stop(); all answers are kept."""
+    """Logins from several clients until its end; none may fail."""
 
     def __init__(self, gateway):
         self.gateway = gateway
@@ -135,12 +137,16 @@ class Load:
         goal = self.count + logins
         wait_for(lambda: self.count >= goal, 60, f"{logins} more logins")
 
-    def stop(self):
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
         self.stopped.set()
         for one in self.running:
             one.result()
         self.pool.shutdown()
-        assert not self.failures, self.failures[:5]
+        if exc == (None, None, None):
+            assert not self.failures, self.failures[:5]
 
 
 @pytest.fixture
@@ -154,15 +160,22 @@ def under_load(make_gateway, make_backend):
     gateway.wait_up()
     gateway.wait_events(3, "backend", state="up")
     gateway.servers = servers
-    load = Load(gateway)
-    yield gateway, load
-    load.stop()
+    return gateway
 
 
 def test_reload_while_they_flap(under_load):
     """One flaps, one is removed in use and comes back, one is renamed."""
-    gateway, load = under_load
+    gateway = under_load
     kept = {name: gateway.config[f"backend {name}"] for name in "ab"}
+    with Load(gateway) as load:
+        change_while_in_use(gateway, load, kept)
+    # entries of those that left are free again
+    wait_for(lambda: sorted(row["name"] for row in gateway.ctl("backends"))
+             == ["a", f"b{scaled(4) - 1}", "c"], 20)
+    assert all(row["sessions"] == 0 for row in gateway.ctl("backends"))
+
+
+def change_while_in_use(gateway, load, kept):
     for number in range(scaled(4)):
         gateway.servers["c"].greeting = (None, b"* BYE\r\n")[number % 2]
         del gateway.config["backend a"]
@@ -177,20 +190,20 @@ def test_reload_while_they_flap(under_load):
         load.wait(10)
         wait_for(lambda: has_state(gateway, "a", "up"))
         wait_for(lambda n=number: has_state(gateway, f"b{n}", "up"))
-    # entries of those that left are free again
-    load.stop()
-    wait_for(lambda: sorted(row["name"] for row in gateway.ctl("backends"))
-             == ["a", f"b{scaled(4) - 1}", "c"], 20)
-    assert all(row["sessions"] == 0 for row in gateway.ctl("backends"))
 
 
 def test_drain_up_drain(under_load):
     """By several hands at once: the last word is what counts."""
-    gateway, load = under_load
+    gateway = under_load
 
     def say(word):
         for _ in range(scaled(6)):
             gateway.ctl("backend", "a", word)
+    with Load(gateway) as load:
+        drain_and_back(gateway, load, say)
+
+
+def drain_and_back(gateway, load, say):
     with concurrent.futures.ThreadPoolExecutor(3) as pool:
         for one in [pool.submit(say, word)
                     for word in ("drain", "up", "down")]:
@@ -247,3 +260,34 @@ def test_a_pool_is_renamed(make_gateway, make_backend):
     wait_for(lambda: [row["pool"] for row in gateway.ctl("backends")]
              == ["post"], 20)
     assert BACKEND in row_of(gateway, "a")["address"]
+
+
+def test_all_are_renamed_before_the_monitor_knows(make_gateway, make_backend):
+    """Workers have the new configuration, and the table still has the old
+    backends: logins wait for the new ones, and clients are greeted."""
+    servers = {name: make_backend() for name in "abc"}
+    gateway = make_gateway(
+        {name: backend(server) for name, server in servers.items()},
+        pool={"wait_for_backend": "20s", "balance": "source"}).start()
+    gateway.wait_up()
+    gateway.wait_events(3, "backend", state="up")
+    with Load(gateway) as load:
+        load.wait(10)
+        rename_all(gateway)
+        load.wait(10)
+    wait_for(lambda: {row["name"] for row in gateway.ctl("backends")
+                      if row["state"] == "up"} == {"a2", "b2", "c2"})
+
+
+def rename_all(gateway):
+    monitor = gateway.pids("monitor")[0]
+    for name in "abc":
+        gateway.config[f"backend {name}2"] = \
+            gateway.config.pop(f"backend {name}")
+    gateway.write()
+    os.kill(monitor, signal.SIGSTOP)
+    gateway.tell(signal.SIGHUP)
+    # sooner or later all of them wait
+    wait_for(lambda: sum(row["state"] == "login" for row in
+                         gateway.ctl("sessions")) == len(SOURCES))
+    os.kill(monitor, signal.SIGCONT)

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /* A backend that wants TLS for logins is left alone for a while, and no
- * longer, whether anything else changes or not. */
+ * longer, whether anything else changes or not; one that is configured no more
+ * is left alone at once. */
 /* needs: proxy/worker/pools.c proxy/imap/capability.c proxy/imap/grammar.c */
 /* needs: proxy/ipc/event.c backends/pool.c backends/balance.c backends/view.c
  */
@@ -150,12 +151,40 @@ a_penalty_survives_other_changes(void **state)
 	world_free(world);
 }
 
+/* The monitor has yet to see it. */
+static void
+what_is_not_configured_is_not_used(void **state)
+{
+	struct world *world = world_new();
+	struct backend *backend = &world->backends[1];
+	const struct pool_view *view = pools_view(&world->worker, 0);
+
+	(void)state;
+	assert_false(view->members[0].is_removed);
+	assert_false(view->members[1].is_removed);
+	backend->name[0] = 'z';
+	backend->generation++;
+	backends_area_write(world->area, 1, backend);
+	view = pools_view(&world->worker, 0);
+	assert_false(view->members[0].is_removed);
+	assert_true(view->members[1].is_removed);
+	assert_false(member_is_usable(&view->members[1]));
+	/* A check that ends changes nothing of that. */
+	backend->latency_us = 7;
+	backends_area_write(world->area, 1, backend);
+	view = pools_view(&world->worker, 0);
+	assert_true(view->members[1].is_removed);
+	assert_true(pool_view_is_available(view));
+	world_free(world);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(a_penalty_ends_by_itself),
 	    cmocka_unit_test(a_penalty_survives_other_changes),
+	    cmocka_unit_test(what_is_not_configured_is_not_used),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
