@@ -398,7 +398,10 @@ on_status(struct session *session, enum login_status status)
 	case LOGIN_MISCONFIGURED:
 		env->ops->outcome(env->arg, session, session->backend,
 		    OUTCOME_MISCONFIGURED, "misconfigured");
-		answer_unavailable(session, "misconfigured");
+		if (login_sent_credentials(preauth->login))
+			answer_unavailable(session, "misconfigured");
+		else
+			go_on(session, "misconfigured");
 		break;
 	case LOGIN_BAD_RESPONSE:
 		outbuf_puts(&env->text, preauth->tag);

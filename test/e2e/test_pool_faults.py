@@ -47,6 +47,7 @@ class Faulty(Backend):
             "wrong tag": "zz99 OK done\r\n",
             "bare": "+\r\n",
             "drips": "* O",
+            "untrusting": "* OK [CAPABILITY IMAP4rev1 LOGINDISABLED] hi\r\n",
             "keeps talking": "* OK still here\r\n" * 10,
         }[what])
         while connection.socket.recv(1 << 16):
@@ -82,7 +83,7 @@ class Faulty(Backend):
 TALK = ("closes", "resets", "silent", "garbage", "bye", "megabyte",
         "untagged", "wrong tag", "drips", "dribbles", "keeps talking")
 GREETINGS = tuple(what for what in TALK if what != "keeps talking") + \
-    ("http", "preauth", "bare")
+    ("http", "preauth", "bare", "untrusting")   # the last is remembered
 LOGINS = tuple(what for what in TALK if what != "dribbles")
 
 
