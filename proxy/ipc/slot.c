@@ -83,6 +83,15 @@ slot_record_read(
 	return false;
 }
 
+bool
+slot_record_read_left(
+    const struct slot_record *record, struct slot_record *out_record)
+{
+	copy_racing(record, out_record);
+	end_texts(out_record);
+	return out_record->in_use != 0;
+}
+
 void
 slot_area_clear(struct slot_area *area, uint32_t n_records)
 {

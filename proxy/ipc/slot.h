@@ -164,6 +164,11 @@ void slot_record_end(struct slot_record *record);
 bool slot_record_read(
     const struct slot_record *record, struct slot_record *out_record);
 
+/* The same of a record whose writer is dead, perhaps in the middle of a
+ * word. */
+bool slot_record_read_left(
+    const struct slot_record *record, struct slot_record *out_record);
+
 /* By the master, after the worker died: gauges to zero, the head as it was
  * made (n_records is the master's own, never the worker's); and each record
  * that was ever written: areas_next_record(). */

@@ -400,7 +400,7 @@ tell_crashed(struct child *child)
 	struct slot_record record;
 	while ((at = areas_next_record(&master->areas, child->slot, &walk)) !=
 	       NULL) {
-		if (!slot_record_read(at, &record))
+		if (!slot_record_read_left(at, &record))
 			continue;
 		memcpy(message.body, &record, sizeof(record));
 		child_send_or_hold(observer, &message);

@@ -101,6 +101,20 @@ record_in_writing_or_not_in_use_is_skipped(void **state)
 }
 
 static void
+record_of_a_writer_that_died_in_writing_is_read(void **state)
+{
+	(void)state;
+	static struct slot_record record;
+	struct slot_record copy;
+	memset(&record, 0, sizeof(record));
+	assert_false(slot_record_read_left(&record, &copy));
+	write_round(&record, 3);
+	slot_record_begin(&record);
+	assert_true(slot_record_read_left(&record, &copy));
+	assert_int_equal(copy.id, 3);
+}
+
+static void
 texts_are_terminated_for_the_reader(void **state)
 {
 	(void)state;
@@ -166,6 +180,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(reader_never_sees_a_torn_record),
 	    cmocka_unit_test(record_in_writing_or_not_in_use_is_skipped),
+	    cmocka_unit_test(record_of_a_writer_that_died_in_writing_is_read),
 	    cmocka_unit_test(texts_are_terminated_for_the_reader),
 	    cmocka_unit_test(clearing_frees_records_and_gauges_keeps_counters),
 	    cmocka_unit_test(states_have_names),
