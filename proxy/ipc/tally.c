@@ -54,6 +54,14 @@ tally_backend_failure(struct tally *tally, uint32_t entry)
 		slot_add(&tally->backend_failures[entry], 1);
 }
 
+void
+tally_backend_untrusting(struct tally *tally, uint32_t entry, uint64_t until_ms)
+{
+	if (entry < TALLY_BACKENDS)
+		atomic_store_explicit(&tally->backend_untrusting[entry],
+		    until_ms, memory_order_relaxed);
+}
+
 const char *
 tally_cipher_name(unsigned int i)
 {

@@ -94,6 +94,9 @@ struct tally {
 	struct tally_time key;	     /* from the request to the answer */
 	struct tally_time lag;	     /* of the loop's timer behind its plan */
 	_Atomic uint64_t backend_failures[TALLY_BACKENDS]; /* by entry */
+	/* The same: left alone until then (CLOCK_MONOTONIC, ms), as it wants
+	 * TLS for logins. */
+	_Atomic uint64_t backend_untrusting[TALLY_BACKENDS];
 };
 
 /* The writer is one thread: a plain add, readable anywhere. */
@@ -110,6 +113,8 @@ void tally_handshake(
 void tally_login(
     struct tally *tally, const char *verdict, const char *mechanism);
 void tally_backend_failure(struct tally *tally, uint32_t entry);
+void tally_backend_untrusting(
+    struct tally *tally, uint32_t entry, uint64_t until_ms);
 
 /* The labels, and the bounds, by index. */
 const char *tally_cipher_name(unsigned int i);

@@ -180,6 +180,23 @@ view_backend_sessions(const struct view *view, uint32_t index)
 	return sum;
 }
 
+/* Workers learn by a login what a check can't see. */
+static bool
+is_untrusting(const struct view *view, uint32_t index)
+{
+	uint64_t now_ms = clock_ms();
+
+	for (uint32_t i = 0; i < VIEW_SLOTS_MAX && index < TALLY_BACKENDS;
+	     i++) {
+		const struct slot_area *slot = view_slot(view, i);
+		if (slot != NULL &&
+		    atomic_load(&slot->tally.backend_untrusting[index]) >
+			now_ms)
+			return true;
+	}
+	return false;
+}
+
 bool
 view_backend(
     const struct view *view, uint32_t index, struct backend *out_backend)
@@ -191,6 +208,11 @@ view_backend(
 	out_backend->pool[sizeof(out_backend->pool) - 1] = '\0';
 	struct endpoint *endpoint = &out_backend->endpoint;
 	endpoint->path[sizeof(endpoint->path) - 1] = '\0';
+	if (out_backend->state == BACKEND_UP && is_untrusting(view, index)) {
+		out_backend->state = BACKEND_MISCONFIGURED;
+		backend_set_why(out_backend, "privacyrequired",
+		    "it takes no plaintext logins from this gateway");
+	}
 	return true;
 }
 

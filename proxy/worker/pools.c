@@ -199,6 +199,8 @@ pools_penalise(struct worker *worker, struct backend_ref ref,
 	penalty->until_ms = worker->env.now_ms + MISCONFIGURED_MS;
 	if (penalty->until_ms < worker->pools.forgive_ms)
 		worker->pools.forgive_ms = penalty->until_ms;
+	tally_backend_untrusting(
+	    &worker->env.slot->tally, ref.index, penalty->until_ms);
 	for (uint32_t i = 0; i < worker->pools.n_views; i++)
 		apply_penalties(worker, &worker->pools.views[i]);
 	if (!is_known)

@@ -166,6 +166,11 @@ def test_privacyrequired_is_misconfigured(gateway, server):
         line = client.login()[-1]
         assert b"NO [UNAVAILABLE]" in line and b"PRIVACY" not in line
     wait_for(lambda: b"misconfigured" in gateway.output())
+    # checks are good all the same: whoever looks is told what is wrong
+    row = gateway.ctl("backends")[0]
+    assert (row["state"], row["why"]) == \
+        ("misconfigured", "privacyrequired"), row
+    assert "Backend a has been misconfigured" in gateway.ctl_text("status")
 
 
 def test_a_dovecot_that_does_not_trust_us(make_gateway, dovecot):

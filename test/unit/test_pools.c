@@ -3,8 +3,8 @@
  * longer, whether anything else changes or not; one that is configured no more
  * is left alone at once. */
 /* needs: proxy/worker/pools.c proxy/imap/capability.c proxy/imap/grammar.c */
-/* needs: proxy/ipc/event.c backends/pool.c backends/balance.c backends/view.c
- */
+/* needs: proxy/ipc/event.c proxy/ipc/tally.c proxy/ipc/slot.c */
+/* needs: backends/pool.c backends/balance.c backends/view.c */
 /* needs: backends/hash.c config/ proxy/base/ */
 /* libs: inih */
 #include <stdarg.h>
@@ -76,6 +76,8 @@ world_new(void)
 	world->worker.backends = world->area;
 	world->worker.snapshot = builder_config(world->builder);
 	world->worker.env.now_ms = 5000;
+	world->worker.env.slot = calloc(1, slot_area_size(1));
+	assert_non_null(world->worker.env.slot);
 	pools_init(&world->worker.pools, &world->ops);
 	assert_true(pools_use(&world->worker.pools, world->worker.snapshot));
 	n_events = 0;
@@ -89,6 +91,7 @@ world_free(struct world *world)
 	free(world->worker.pools.views);
 	free(world->worker.pools.queues);
 	builder_free(world->builder);
+	free(world->worker.env.slot);
 	free(world->area);
 	free(world);
 }
@@ -121,6 +124,8 @@ a_penalty_ends_by_itself(void **state)
 	expect(world, BACKEND_UP, BACKEND_UP);
 	penalise(world, 0);
 	expect(world, BACKEND_MISCONFIGURED, BACKEND_UP);
+	assert_int_equal(5000 + MISCONFIGURED_MS,
+	    world->worker.env.slot->tally.backend_untrusting[0]);
 	*now_ms += 1000;
 	penalise(world, 1);
 	expect(world, BACKEND_MISCONFIGURED, BACKEND_MISCONFIGURED);
