@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: ISC */
-/* See check.h. Nothing is bound, created or started here. */
+/* See check.h. Nothing stays bound, nothing is created or started here. */
 #include "proxy/master/check.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "proxy/master/compile.h"
@@ -100,6 +102,53 @@ say_good(const char *path, const struct config *config)
 	printf("%s: the configuration is good\n", path);
 }
 
+/* Whoever checks may be another machine than the one that starts: what it has
+ * no address for is only worth a warning. */
+static bool
+is_elsewhere(struct addr at)
+{
+	struct sockaddr_storage sa;
+	at.port = 0;
+	socklen_t len = addr_to_sockaddr(&at, &sa);
+	int fd = socket(sa.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return false;
+	bool elsewhere = bind(fd, (const struct sockaddr *)&sa, len) != 0 &&
+			 errno == EADDRNOTAVAIL;
+	close(fd);
+	return elsewhere;
+}
+
+static void
+check_places(struct builder *builder, struct items items, const char *section,
+    uint32_t line, const char *key, struct problems *problems)
+{
+	const struct addr *at = config_items(builder_config(builder), items);
+	char place[PLACE_MAX], text[ADDR_TEXT_MAX];
+	for (uint32_t i = 0; i < items.n; i++)
+		if (is_elsewhere(at[i]))
+			problems_warn(problems,
+			    "%s: %s: this machine does not have the address %s",
+			    builder_place(builder, section, line, key, place),
+			    key, addr_text_ip(&at[i], text));
+}
+
+static void
+check_addresses(struct builder *builder, struct problems *problems)
+{
+	const struct config *config = builder_config(builder);
+	for (uint32_t i = 0; i < config->listens.n; i++) {
+		const struct config_listen *l = config_listen_at(config, i);
+		check_places(builder, l->addresses, "listen", l->line,
+		    "address", problems);
+	}
+	for (uint32_t i = 0; i < config->backends.n; i++) {
+		const struct config_backend *b = config_backend_at(config, i);
+		check_places(builder, b->source_ip, "backend", b->line,
+		    "source_ip", problems);
+	}
+}
+
 int
 check_run(const char *path)
 {
@@ -112,6 +161,8 @@ check_run(const char *path)
 	}
 	if (good)
 		files_check(compiled.builder, &compiled.problems);
+	if (good)
+		check_addresses(compiled.builder, &compiled.problems);
 	check_show(&compiled.problems);
 	check_show(&compiled.faults);
 	/* A faulty certificate would not stop the start; whoever asks wants to

@@ -229,6 +229,20 @@ def test_more_connections_than_descriptors(prepared):
         "10000000 is lowered to " in done.stderr
 
 
+def test_addresses_of_another_machine(prepared):
+    """Worth a word before the start fails or no backend can be dialled."""
+    prepared.config["listen imaps"]["address"] = "127.0.0.1:993, 192.0.2.7:993"
+    prepared.config["backend a"]["source_ip"] = "192.0.2.8"
+    done = prepared.check("-t")
+    assert done.returncode == 0
+    lines = prepared.file.read_text().splitlines()
+    line = lines.index("address = 127.0.0.1:993, 192.0.2.7:993") + 1
+    assert f"warning: {prepared.file}:{line}: address: this machine does " \
+        "not have the address 192.0.2.7\n" in done.stderr
+    assert f"warning: {named(prepared, 'source_ip')}source_ip: this machine " \
+        "does not have the address 192.0.2.8\n" in done.stderr
+
+
 def run_with(gateway, options, *arguments):
     """The program under limits that prlimit sets."""
     gateway.write()
