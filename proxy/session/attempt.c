@@ -19,6 +19,21 @@
 #include "proxy/base/ensure.h"
 #include "proxy/limits/logins.h"
 
+static void
+forget_output(struct outbuf *out)
+{
+	explicit_bzero(out->data, out->len);
+	out->len = 0;
+	out->overflow = false;
+}
+
+static bool
+has_failed(const struct end *end)
+{
+	return end->tls != NULL &&
+	       tls_stream_failure(end->tls) != TLS_FAIL_NONE;
+}
+
 void
 attempt_drop_backend(struct session *session)
 {
@@ -33,11 +48,11 @@ attempt_drop_backend(struct session *session)
 		session->drop_backend = true;
 		session->dial = DIAL_NONE;
 	}
+	/* The alert is to reach a backend that is refused. */
+	if (!has_failed(&session->ends[SIDE_BACKEND]))
+		forget_output(&env->out[SIDE_BACKEND]);
 	end_fini(&session->ends[SIDE_BACKEND]);
 	env->in[SIDE_BACKEND] = span_of(NULL, 0);
-	explicit_bzero(env->out[SIDE_BACKEND].data, env->out[SIDE_BACKEND].len);
-	env->out[SIDE_BACKEND].len = 0;
-	env->out[SIDE_BACKEND].overflow = false;
 	if (preauth == NULL)
 		return;
 	report_backend(session);

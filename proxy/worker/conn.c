@@ -180,6 +180,7 @@ drop_backend(struct conn *conn)
 	conn->session.drop_backend = false;
 	if (conn->backend == NULL)
 		return;
+	(void)flush(conn, SIDE_BACKEND); /* a fatal alert */
 	conn_close_peer(conn->backend);
 	conn->backend = NULL;
 }

@@ -19,6 +19,7 @@ class Sealed(Backend):
 
     leaf = None
     version = None
+    refusals = ()           # what its TLS said of handshakes that failed
 
     def _read_proxy(self, connection):
         if self.proxy is not None:
@@ -29,8 +30,12 @@ class Sealed(Backend):
         made.load_cert_chain(self.leaf.chain, self.leaf.key)
         if self.version is not None:
             made.maximum_version = self.version
-        connection.socket = made.wrap_socket(connection.socket,
-                                             server_side=True)
+        try:
+            connection.socket = made.wrap_socket(connection.socket,
+                                                 server_side=True)
+        except ssl.SSLError as error:
+            self.refusals += (error.reason or "",)
+            raise
         connection.version = connection.socket.version()
 
 
@@ -135,6 +140,20 @@ def test_proxy_header_before_tls(make_gateway, sealed, here):
                   backend_tls_ca=here.ca, backend_tls_name=NAME)
     serves(gateway)
     assert server.logins()[0].proxy.startswith(b"\r\n\r\n\x00\r\nQUIT\n")
+
+
+def test_a_refused_backend_gets_an_alert_in_a_login_too(
+        make_gateway, sealed, here):
+    server = sealed(good_leaf(here))
+    gateway = make_gateway({"a": backend(
+        server, "none", backend_tls="verify", backend_tls_ca=here.ca,
+        backend_tls_name=NAME)}, pool={"check_interval": "1h"}).start()
+    serves(gateway)
+    server.leaf = here.leaf("stranger", names=("other.example",))
+    with gateway.client() as client:
+        client.greeting()
+        assert b"NO [UNAVAILABLE]" in client.login()[-1]
+    wait_for(lambda: any("ALERT" in reason for reason in server.refusals))
 
 
 def test_wrong_name(make_gateway, sealed, here):
