@@ -233,7 +233,8 @@ on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 	if (peer->side == SIDE_CLIENT && shakes_defers(peer->conn))
 		*buf = uv_buf_init(NULL, 0);
 	else
-		*buf = uv_buf_init((char *)peer->conn->worker->slab, SLAB_IN);
+		*buf = uv_buf_init((char *)peer->conn->worker->slab,
+		    end_of(peer)->tls != NULL ? READ_TLS_MAX : SLAB_IN);
 }
 
 static void
