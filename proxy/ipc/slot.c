@@ -87,6 +87,10 @@ bool
 slot_record_read_left(
     const struct slot_record *record, struct slot_record *out_record)
 {
+	/* What is not in use may have its end in a hole, where even reading
+	 * takes memory. */
+	if (record->in_use == 0)
+		return false;
 	copy_racing(record, out_record);
 	end_texts(out_record);
 	return out_record->in_use != 0;

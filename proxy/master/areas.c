@@ -124,8 +124,9 @@ areas_tickets(const struct areas *areas)
 	return areas->tickets.data;
 }
 
-/* Records that lie in the data at or behind walk->offset as a whole: one that
- * is partly in a hole was not written. False: there is no more data. */
+/* Records that begin in the data at or behind walk->offset: one that begins in
+ * a hole was never in use, one that ends in a hole may be. False: there is no
+ * more data. */
 static bool
 find_records(
     const struct areas *areas, const struct area *area, struct areas_walk *walk)
@@ -139,7 +140,8 @@ find_records(
 	walk->offset = hole;
 	walk->next =
 	    data <= head ? 0 : (uint32_t)((data - head + size - 1) / size);
-	walk->end = hole <= head ? 0 : (uint32_t)((hole - head) / size);
+	walk->end =
+	    hole <= head ? 0 : (uint32_t)((hole - head + size - 1) / size);
 	if (walk->end > areas->capacity)
 		walk->end = areas->capacity;
 	return true;

@@ -172,7 +172,8 @@ def test_reload_while_they_flap(under_load):
     # entries of those that left are free again
     wait_for(lambda: sorted(row["name"] for row in gateway.ctl("backends"))
              == ["a", f"b{scaled(4) - 1}", "c"], 20)
-    assert all(row["sessions"] == 0 for row in gateway.ctl("backends"))
+    wait_for(lambda: all(row["sessions"] == 0
+                         for row in gateway.ctl("backends")))
 
 
 def change_while_in_use(gateway, load, kept):
